@@ -1,0 +1,253 @@
+"""Every error that c2dkit raises, split by what the caller does next.
+
+C2dError
+├── InvalidInputError (also ValueError)   your mistake; no byte was sent
+│   ├── ConnectionStringError
+│   ├── InvalidMessageError               carries field, limit and actual value
+│   └── TransportUnavailableError         unknown name, or its extra is not installed
+├── PayloadError (also ValueError)        the body is not what payload_type says; carries the body
+├── SettlementError
+│   ├── UnsupportedSettlementError        this wire cannot say it; no byte was sent
+│   ├── AlreadySettledError               carries the first settlement
+│   └── MessageLockLostError              the message will be, or was, delivered again
+├── OutcomeUnknownError                   cut off after bytes had left: it may have happened
+├── LinkError                             the link, not the request
+│   ├── ConnectError                      no connection was made; nothing was sent
+│   ├── ConnectionLostError
+│   ├── PeerProtocolError                 the peer broke the protocol
+│   └── ClosedError                       the receiver, sender or stream is closed, or was not opened
+└── ServiceError                          IoT Hub said no
+    ├── UnauthorizedError                 401xxx
+    ├── QuotaExceededError                403002
+    ├── DeviceQueueFullError              403004 DeviceMaximumQueueDepthExceeded
+    ├── DeviceNotFoundError               404001; a disabled device gives it too
+    ├── MessageTooLargeError              413001
+    └── ThrottledError                    429xxx
+
+Numbers are data on the error, never only text: ``hub_code``, ``transient``, ``retry_after``, ``tracking_id``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from c2dkit._rules.settlement import Settlement
+
+__all__ = [
+    "AlreadySettledError",
+    "C2dError",
+    "ClosedError",
+    "ConnectError",
+    "ConnectionLostError",
+    "ConnectionStringError",
+    "DeviceNotFoundError",
+    "DeviceQueueFullError",
+    "InvalidInputError",
+    "InvalidMessageError",
+    "LinkError",
+    "MessageLockLostError",
+    "MessageTooLargeError",
+    "OutcomeUnknownError",
+    "PayloadError",
+    "PeerProtocolError",
+    "QuotaExceededError",
+    "ServiceError",
+    "SettlementError",
+    "ThrottledError",
+    "TransportUnavailableError",
+    "UnauthorizedError",
+    "UnsupportedSettlementError",
+]
+
+
+class C2dError(Exception):
+    """Base of every error of c2dkit.
+
+    Attributes:
+        hub_code: IoT Hub's six-digit error code (for example 404001), or None where the hub gave none.
+        transient: True where the same call may succeed later without a change.
+        retry_after: How long the hub asks to wait before the next try, or None where it did not say.
+        tracking_id: The hub's id of the failed request, for Azure support, or None.
+    """
+
+    default_transient: ClassVar[bool] = False
+    default_hub_code: ClassVar[int | None] = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hub_code: int | None = None,
+        transient: bool | None = None,
+        retry_after: timedelta | None = None,
+        tracking_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.hub_code: int | None = self.default_hub_code if hub_code is None else hub_code
+        self.transient: bool = self.default_transient if transient is None else transient
+        self.retry_after = retry_after
+        self.tracking_id = tracking_id
+
+
+class InvalidInputError(C2dError, ValueError):
+    """An argument was refused before any byte was sent."""
+
+
+class ConnectionStringError(InvalidInputError):
+    """A connection string cannot be used; the text names the key, never a secret."""
+
+
+class InvalidMessageError(InvalidInputError):
+    """A message breaks a documented limit.
+
+    Attributes:
+        field: The argument at fault, for example ``"message_id"``.
+        limit: What is allowed.
+        actual: What was given.
+    """
+
+    def __init__(self, message: str, *, field: str, limit: object, actual: object) -> None:
+        super().__init__(message)
+        self.field = field
+        self.limit = limit
+        self.actual = actual
+
+
+class TransportUnavailableError(InvalidInputError):
+    """No such transport, or the extra that it needs is not installed."""
+
+
+class PayloadError(C2dError, ValueError):
+    """The body does not parse as what ``payload_type`` asks for; the message can still be settled.
+
+    Attributes:
+        body: The raw bytes.
+        content_type: The message's content type, or None.
+        content_encoding: The message's content encoding, or None.
+    """
+
+    def __init__(
+        self, message: str, *, body: bytes, content_type: str | None = None, content_encoding: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.body = body
+        self.content_type = content_type
+        self.content_encoding = content_encoding
+
+
+class SettlementError(C2dError):
+    """A message could not be settled as asked."""
+
+
+class UnsupportedSettlementError(SettlementError):
+    """This transport has no way to say it on the wire; nothing was sent and the message is still held.
+
+    Attributes:
+        settlement: What was asked for.
+        transport: The transport's name.
+        supported: What this transport can say.
+    """
+
+    def __init__(self, settlement: Settlement, *, transport: str, supported: frozenset[Settlement]) -> None:
+        can = ", ".join(sorted(s.value for s in supported)) or "nothing"
+        super().__init__(
+            f"{transport} cannot {settlement.value} a message; it can {can}. "
+            "Choose a transport whose `settlements` has it, for example amqp."
+        )
+        self.settlement = settlement
+        self.transport = transport
+        self.supported = supported
+
+
+class AlreadySettledError(SettlementError):
+    """The message has been settled before.
+
+    Attributes:
+        first: The settlement that counts.
+    """
+
+    def __init__(self, first: Settlement) -> None:
+        super().__init__(f"the message is already settled: {first.value} came first and stands")
+        self.first = first
+
+
+class MessageLockLostError(SettlementError):
+    """The lock on the message is gone, so it cannot be settled; it is, or will be, delivered again."""
+
+    default_hub_code: ClassVar[int | None] = 412002
+
+
+class OutcomeUnknownError(C2dError):
+    """The connection ended after bytes had left: the hub may or may not have done what was asked."""
+
+    default_transient: ClassVar[bool] = True
+
+
+class LinkError(C2dError):
+    """The link failed, not the request."""
+
+    default_transient: ClassVar[bool] = True
+
+
+class ConnectError(LinkError):
+    """No connection was made, so nothing was sent."""
+
+
+class ConnectionLostError(LinkError):
+    """An open connection ended."""
+
+
+class PeerProtocolError(LinkError):
+    """The peer broke the protocol, so the connection was closed."""
+
+    default_transient: ClassVar[bool] = False
+
+
+class ClosedError(LinkError):
+    """The receiver, sender or stream is closed, or was never opened with ``async with``."""
+
+    default_transient: ClassVar[bool] = False
+
+
+class ServiceError(C2dError):
+    """IoT Hub refused the request; ``hub_code`` says why."""
+
+
+class UnauthorizedError(ServiceError):
+    """The hub refused the credential, or the credential lacks the right."""
+
+    default_hub_code: ClassVar[int | None] = 401003
+
+
+class QuotaExceededError(ServiceError):
+    """The hub's daily message quota is used up until the next day (UTC)."""
+
+    default_hub_code: ClassVar[int | None] = 403002
+
+
+class DeviceQueueFullError(ServiceError):
+    """The device's queue holds as many messages as IoT Hub keeps; it empties as the device settles them."""
+
+    default_hub_code: ClassVar[int | None] = 403004
+
+
+class DeviceNotFoundError(ServiceError):
+    """The hub has no such device, or the device is disabled."""
+
+    default_hub_code: ClassVar[int | None] = 404001
+
+
+class MessageTooLargeError(ServiceError):
+    """The hub finds the message too large."""
+
+    default_hub_code: ClassVar[int | None] = 413001
+
+
+class ThrottledError(ServiceError):
+    """The hub asks for fewer requests."""
+
+    default_hub_code: ClassVar[int | None] = 429001
+    default_transient: ClassVar[bool] = True
