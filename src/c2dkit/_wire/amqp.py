@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from uuid import UUID
 
 from c2dkit._models import NO_PROPERTIES, Ack, Message
@@ -53,6 +53,7 @@ ENQUEUED_TIME: Final = amqp.Symbol("iothub-enqueuedtime")
 DELIVERY_COUNT: Final = amqp.Symbol("iothub-deliverycount")
 
 ACKS: Final[Mapping[object, Ack]] = {ack.value: ack for ack in Ack}
+PLAIN_IN_PATH: Final = "-:._*!(),=@;$'"
 NO_AMQP_PROPERTIES: Final = amqp.Properties()
 
 # IoT Hub developer guide, "AMQP support", "Receive cloud-to-device messages (device client)": accepted completes,
@@ -103,8 +104,12 @@ Address = DeviceBound | DeviceEvents | ServiceBound | Feedback | Cbs
 
 
 def device_address(device_id: str) -> str:
-    """Return the address of a device's queue: the link source, and the ``to`` of a message for it."""
-    return f"/devices/{device_id}/messages/deviceBound"
+    """Return the address of a device's queue: the link source, and the ``to`` of a message for it.
+
+    Percent-encoded, as the Node and .NET SDKs do: an id may hold ``%``, ``#`` and ``?``, and a raw one would be read
+    as another.
+    """
+    return f"/devices/{quote(device_id, safe=PLAIN_IN_PATH)}/messages/deviceBound"
 
 
 def parse_address(text: str) -> Address | None:

@@ -132,7 +132,9 @@ def test_addresses_as_each_sdk_writes_them(text: str, expected: object) -> None:
 
 
 def test_every_c2dkit_address_is_one() -> None:
-    assert wire.device_of(wire.device_address("d1")) == "d1"
+    for device_id in ("d1", "a%41+#?", "-:.+%_#*?!(),=@;$'"):
+        assert wire.device_of(wire.device_address(device_id)) == device_id
+    assert wire.device_address("dev-1") == "/devices/dev-1/messages/deviceBound"
     assert wire.device_of(wire.SERVICE_ADDRESS) is None
     assert wire.parse_address(wire.FEEDBACK_ADDRESS) == wire.Feedback()
 
