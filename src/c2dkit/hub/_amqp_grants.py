@@ -1,0 +1,95 @@
+"""What the tokens that were put on one AMQP connection allow, each until it expires."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from c2dkit._errors import ServiceError, UnauthorizedError
+from c2dkit.hub._identities import Right
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from c2dkit.hub._auth import Grant
+    from c2dkit.hub._core import HubCore
+    from c2dkit.hub._timers import Timer
+
+__all__ = ["Grants"]
+
+MAX_GRANTS: Final = 1000
+"""IoT Hub has a limit (403005 IotHubMaxCbsTokenExceeded) but does not say which; .NET's SDK puts up to 995."""
+
+
+class Grants:
+    """The grants of one connection; a token that is put again takes the place of the one before.
+
+    ``on_expired`` is called whenever one has gone.
+    """
+
+    def __init__(self, core: HubCore, on_expired: Callable[[], None]) -> None:
+        self._core = core
+        self._on_expired = on_expired
+        self._grants: dict[tuple[str | None, str], Grant] = {}
+        self._timer: Timer | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._grants)
+
+    def put(self, grant: Grant) -> None:
+        """Add a grant.
+
+        Raises:
+            ServiceError: The connection has as many as it may.
+        """
+        key = (grant.device_id, grant.resource)
+        if key not in self._grants and len(self._grants) >= MAX_GRANTS:
+            raise ServiceError(f"a connection takes {MAX_GRANTS} tokens", hub_code=403005)
+        self._grants[key] = grant._replace(expires_at=grant.expires_at + self._core.options.token_grace)
+        self._schedule()
+
+    def require_device(self, device_id: str) -> None:
+        """Check that a grant lets its bearer be a device.
+
+        Raises:
+            UnauthorizedError: None does.
+        """
+        refusal = UnauthorizedError(f"no token on this connection is for device {device_id!r}")
+        for grant in self._grants.values():
+            if grant.device_id in (None, device_id):
+                try:
+                    return self._core.auth.require_device(grant, device_id)
+                except UnauthorizedError as error:
+                    refusal = error
+        raise refusal
+
+    def require_service(self, path: str) -> None:
+        """Check that a grant gives ServiceConnect on an endpoint.
+
+        Raises:
+            UnauthorizedError: None does.
+        """
+        refusal = UnauthorizedError("no token on this connection is for a service")
+        for grant in self._grants.values():
+            if grant.device_id is None:
+                try:
+                    return self._core.auth.require_service(grant, Right.SERVICE_CONNECT, path)
+                except UnauthorizedError as error:
+                    refusal = error
+        raise refusal
+
+    def close(self) -> None:
+        """Forget all grants."""
+        self._grants.clear()
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        first = min((grant.expires_at for grant in self._grants.values()), default=None)
+        self._timer = None if first is None else self._core.timers.call_at(first, self._expire)
+
+    def _expire(self) -> None:
+        now = self._core.clock.now()
+        self._grants = {key: grant for key, grant in self._grants.items() if grant.expires_at > now}
+        self._schedule()
+        self._on_expired()

@@ -1,0 +1,41 @@
+"""The hub's clock: real time, which a test may move forward."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from c2dkit._errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["HubClock"]
+
+
+class HubClock:
+    """Coordinated universal time plus an offset that only grows."""
+
+    def __init__(self) -> None:
+        self._offset = timedelta(0)
+        self._callbacks: list[Callable[[], None]] = []
+
+    def now(self) -> datetime:
+        """Return the hub's time, in UTC."""
+        return datetime.now(UTC) + self._offset
+
+    def advance(self, delta: timedelta) -> None:
+        """Move the hub's time forward: what falls due on the way happens at once, at the new time.
+
+        Raises:
+            InvalidInputError: ``delta`` is negative.
+        """
+        if delta < timedelta(0):
+            raise InvalidInputError(f"the hub's clock moves forward only, not by {delta}")
+        self._offset += delta
+        for callback in tuple(self._callbacks):
+            callback()
+
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called after every `advance`, in the caller's thread."""
+        self._callbacks.append(callback)

@@ -1,0 +1,77 @@
+"""What the doors of one hub share."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from c2dkit.hub._receivers import Receivers
+from c2dkit.hub._timers import Timers
+
+if TYPE_CHECKING:
+    from c2dkit.hub._auth import Authenticator
+    from c2dkit.hub._clock import HubClock
+    from c2dkit.hub._options import HubOptions
+    from c2dkit.hub._state import HubState
+    from c2dkit.hub._timers import Timer
+
+__all__ = ["HubCore"]
+
+
+class HubCore:
+    """The state with everything that keeps it going while the hub runs.
+
+    Whoever changes the state says `changed` afterwards; what falls due in the state is then done in time.
+    """
+
+    def __init__(
+        self, state: HubState, auth: Authenticator, clock: HubClock, options: HubOptions, *, host_name: str
+    ) -> None:
+        self.state = state
+        self.auth = auth
+        self.clock = clock
+        self.options = options
+        self.host_name = host_name
+        self.receivers = Receivers()
+        self.timers = Timers(clock)
+        self._timer: Timer | None = None
+        self._looking = False
+        self._stopped = False
+
+    def start(self) -> None:
+        """Begin to keep the state's time and to wake receivers; needs a running event loop."""
+        self.state.on_ready = self._on_ready
+        self.changed()
+
+    def stop(self) -> None:
+        """Undo `start`."""
+        self._stopped = True
+        self.state.on_ready = lambda _: None
+        self.timers.stop()
+
+    def changed(self) -> None:
+        """Have the state's next deadline looked up at the end of this turn of the event loop."""
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _on_ready(self, device_id: str | None) -> None:
+        self.receivers.ready(device_id)
+        self.changed()
+
+    def _look(self) -> None:
+        self._looking = False
+        due = self.state.next_deadline()
+        if due is None or self._stopped:
+            return
+        # A timer that comes too early is left alone: to look once more then is cheaper than to move it every time.
+        if self._timer is not None:
+            if self._timer.moment <= due:
+                return
+            self._timer.cancel()
+        self._timer = self.timers.call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.state.tick()
+        self.changed()

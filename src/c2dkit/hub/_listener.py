@@ -1,0 +1,145 @@
+"""One TCP port that speaks every protocol: after the TLS handshake, the first bytes tell which."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+import anyio
+from anyio.abc import SocketAttribute
+from anyio.streams.tls import TLSStream
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Mapping
+
+    from anyio.abc import ByteStream, SocketListener, SocketStream
+
+__all__ = ["Door", "Listener", "Visit"]
+
+log = logging.getLogger("c2dkit.hub")
+
+GREETING_SECONDS: Final = 30.0
+"""How long a TLS handshake and the first bytes of a protocol may take together."""
+
+MAX_CONNECTIONS: Final = 10_000
+"""How many connections a port keeps at a time; more are closed as they come."""
+
+RETRY_SECONDS: Final = 0.1
+"""How long to wait after the operating system could not accept, for want of file descriptors for example."""
+
+
+class Visit(Protocol):
+    """One connection that has come through a door."""
+
+    async def aclose(self) -> None:
+        """End the connection without a goodbye and wait until it is over. Idempotent."""
+        ...
+
+
+class Door(Protocol):
+    """Starts to serve a connection.
+
+    Called in the event loop with the bytes that were read to choose this door; calls ``on_closed`` with what it
+    returned when the connection is over.
+    """
+
+    def __call__(self, stream: ByteStream, initial: bytes, on_closed: Callable[[Visit], None], /) -> Visit: ...
+
+
+class Listener:
+    """Accepts connections on one port, on every address of the host, and leads each to its door.
+
+    Every connection is greeted in a task of its own, so one that is slow holds up no other.
+    """
+
+    def __init__(self, context: ssl.SSLContext, doors: Mapping[bytes, Door]) -> None:
+        self._context = context
+        self._doors = doors
+        self._sockets: list[SocketListener] = []
+        self._accepting: list[asyncio.Task[None]] = []
+        self._greeting: set[asyncio.Task[None]] = set()
+        self._visits: set[Visit] = set()
+        self.port = 0
+
+    async def open(self, host: str, port: int) -> None:
+        """Listen; ``port`` 0 takes a free one.
+
+        Raises:
+            OSError: The port is taken or may not be used, or the host's address is not one of this machine's.
+        """
+        try:
+            listener = await anyio.create_tcp_listener(local_host=host, local_port=port)
+        except OSError as error:
+            raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        self.port = listener.extra(SocketAttribute.local_port)  # noqa: S610 - anyio's, not Django's
+        self._sockets = [cast("SocketListener", each) for each in listener.listeners]
+        self._accepting = [asyncio.create_task(self._accept(each)) for each in self._sockets]
+
+    @property
+    def connection_count(self) -> int:
+        """How many connections have got past their greeting and are open."""
+        return len(self._visits)
+
+    async def aclose(self) -> None:
+        """Stop listening and end every connection."""
+        await _cancel(self._accepting)
+        for each in self._sockets:
+            await each.aclose()
+        await self.disconnect_all()
+
+    async def disconnect_all(self) -> None:
+        """End every connection without a goodbye and wait until they are over."""
+        await _cancel(self._greeting)
+        await asyncio.gather(*(visit.aclose() for visit in tuple(self._visits)))
+
+    async def _accept(self, sockets: SocketListener) -> None:
+        while True:
+            try:
+                stream = await sockets.accept()
+            except OSError as error:
+                log.warning("cannot accept a connection: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            if len(self._greeting) + len(self._visits) >= MAX_CONNECTIONS:
+                log.warning("closed a connection: %d are open", MAX_CONNECTIONS)
+                await anyio.aclose_forcefully(stream)
+                continue
+            task = asyncio.create_task(self._greet(stream))
+            self._greeting.add(task)
+            task.add_done_callback(self._greeting.discard)
+
+    async def _greet(self, stream: SocketStream) -> None:
+        try:
+            async with asyncio.timeout(GREETING_SECONDS):
+                encrypted = await TLSStream.wrap(
+                    stream, server_side=True, ssl_context=self._context, standard_compatible=False
+                )
+                door, initial = await self._choose(encrypted)
+        except Exception as error:  # noqa: BLE001 - whatever a stranger does costs him his connection and no more
+            log.debug("a connection ended before it spoke a protocol: %r", error)
+        except asyncio.CancelledError:
+            await anyio.aclose_forcefully(stream)
+            raise
+        else:
+            self._visits.add(door(encrypted, initial, self._visits.discard))
+            return
+        await anyio.aclose_forcefully(stream)
+
+    async def _choose(self, stream: ByteStream) -> tuple[Door, bytes]:
+        initial = b""
+        while True:
+            initial += await stream.receive()
+            for first, door in self._doors.items():
+                if initial.startswith(first):
+                    return door, initial
+            if not any(first.startswith(initial) for first in self._doors):
+                raise ConnectionError("no known protocol")
+
+
+async def _cancel(tasks: set[asyncio.Task[None]] | list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)

@@ -1,0 +1,237 @@
+"""The hub's MQTT 3.1.1 door: one device a connection, which receives its messages and acknowledges them.
+
+Source: IoT Hub developer guide, "Communicate with an IoT hub using the MQTT protocol". What is our reading of it is
+marked as inferred.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from c2dkit._driver import Driver
+from c2dkit._errors import C2dError, DeviceNotFoundError, UnauthorizedError
+from c2dkit._protocols import mqtt
+from c2dkit._wire.mqtt import encode_topic, parse_username
+from c2dkit.hub._mqtt_sessions import Session, Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from uuid import UUID
+
+    from anyio.abc import ByteStream
+
+    from c2dkit.hub._core import HubCore
+    from c2dkit.hub._listener import Visit
+    from c2dkit.hub._state import Locked
+    from c2dkit.hub._timers import Timer
+
+__all__ = ["MqttDoor", "MqttVisit"]
+
+log = logging.getLogger("c2dkit.hub")
+
+ACCEPTED: Final = 0
+NOT_AUTHORIZED: Final = 5
+"""The hub's answer to every CONNECT that it refuses, whatever the reason."""
+
+KEEP_ALIVE_LIMIT_SECONDS: Final = 1767.0
+"""The longest silence that IoT Hub bears, whatever keep-alive a client asks for; 29.45 minutes."""
+
+MAX_UNACKNOWLEDGED: Final = 50
+"""As many messages as a device's queue can hold (inferred: IoT Hub documents no limit)."""
+
+
+LINGER_SECONDS: Final = 1.0
+"""How long a client that was refused may take to close the connection."""
+
+
+class Sent(NamedTuple):
+    """A message that waits for its PUBACK."""
+
+    device_id: str
+    lock_token: UUID
+
+
+class MqttDoor:
+    """Lets devices in over MQTT."""
+
+    def __init__(self, core: HubCore) -> None:
+        self._core = core
+        self._sessions = Sessions()
+
+    def __call__(self, stream: ByteStream, initial: bytes, on_closed: Callable[[Visit], None]) -> Visit:
+        """Serve one connection."""
+        return MqttVisit(self._core, self._sessions, stream, initial, on_closed)
+
+
+class MqttVisit:
+    """One device's connection."""
+
+    def __init__(
+        self,
+        core: HubCore,
+        sessions: Sessions,
+        stream: ByteStream,
+        initial: bytes,
+        on_closed: Callable[[Visit], None],
+    ) -> None:
+        self._core = core
+        self._sessions = sessions
+        self._on_closed = on_closed
+        self._device_id: str | None = None
+        self._session: Session | None = None
+        self._unacknowledged: dict[int, Sent] = {}
+        self._expiry: Timer | None = None
+        self._over = False
+        self._lingering: asyncio.Task[None] | None = None
+        self._engine = mqtt.MqttServer()
+        self._engine.keep_alive_limit = KEEP_ALIVE_LIMIT_SECONDS
+        self._driver = Driver(stream, self._engine, handle=self._handle, on_closed=self._closed)
+        self._driver.start(initial)
+
+    async def aclose(self) -> None:
+        """Drop the connection: MQTT 3.1.1 has no goodbye of a server."""
+        self._end()
+        await self._driver.aclose()
+
+    def pull(self) -> None:
+        """Deliver what waits, up to the number of messages that may be unacknowledged."""
+        if self._device_id is None or self._session is None or self._session.qos is None:
+            return
+        try:
+            while not self._over and len(self._unacknowledged) < MAX_UNACKNOWLEDGED:
+                locked = self._core.state.receive(self._device_id, holder=self, lock=False)
+                if locked is None:
+                    break
+                self._deliver(self._device_id, locked, self._session.qos)
+        except DeviceNotFoundError:
+            self._end()  # disabled or removed while connected: IoT Hub closes the connection
+        self._core.changed()
+        self._driver.wake()
+
+    def displace(self) -> None:
+        """Drop the connection, for the device has come again: 400027 ConnectionForcefullyClosedOnNewConnection."""
+        log.info("dropped an older MQTT connection of %s", self._device_id)
+        self._end()
+
+    def _handle(self, events: Sequence[mqtt.ServerEvent]) -> None:
+        # After DISCONNECT nothing may be answered, but what it acknowledged before counts.
+        leaving = isinstance(events[-1], mqtt.DisconnectReceived)
+        for event in events:
+            if self._over:
+                return
+            if not leaving or isinstance(event, mqtt.PubackReceived | mqtt.DisconnectReceived):
+                self._on_event(event)
+        self.pull()
+
+    def _on_event(self, event: mqtt.ServerEvent) -> None:
+        match event:
+            case mqtt.PubackReceived():
+                self._on_puback(event)
+            case mqtt.PublishReceived():
+                self._on_publish(event)
+            case mqtt.ConnectReceived():
+                self._on_connect(event)
+            case mqtt.SubscribeReceived():
+                self._on_subscribe(event)
+            case mqtt.UnsubscribeReceived():
+                self._on_unsubscribe(event)
+            case mqtt.DisconnectReceived():
+                self._end()
+
+    def _on_connect(self, event: mqtt.ConnectReceived) -> None:
+        try:
+            device_id = self._authenticate(event)
+        except (C2dError, ValueError) as error:
+            log.info("refused an MQTT connection: %s", error)
+            self._engine.connack(NOT_AUTHORIZED)
+            self._refuse()
+            return
+        log.info("%s connected over MQTT", device_id)
+        self._device_id = device_id
+        self._core.receivers.claim(device_id, self)
+        self._session, present = self._sessions.start(device_id, clean=event.clean_session)
+        # With a kept session messages follow at once, before the device subscribes again.
+        self._engine.connack(ACCEPTED, session_present=present)
+
+    def _authenticate(self, event: mqtt.ConnectReceived) -> str:
+        if event.username is None or event.password is None:
+            raise UnauthorizedError("CONNECT has no user name or no password")
+        _, device_id = parse_username(event.username)
+        if event.client_id != device_id:
+            # A module connects as {device}/{module} and has no cloud-to-device messages (inferred).
+            raise UnauthorizedError("the client id is not the device id of the user name")
+        grant = self._core.auth.device(event.password.decode(), device_id)
+        end = grant.expires_at + self._core.options.token_grace
+        self._expiry = self._core.timers.call_at(end, self._expire)
+        return device_id
+
+    def _expire(self) -> None:
+        log.info("dropped the MQTT connection of %s: its token has expired", self._device_id)
+        self._end()
+
+    def _on_subscribe(self, event: mqtt.SubscribeReceived) -> None:
+        assert self._session is not None  # noqa: S101 - the engine lets nothing pass before CONNECT
+        subscribe = self._session.subscribe
+        self._engine.suback(event.packet_id, [subscribe(*wanted) for wanted in event.filters])
+
+    def _on_unsubscribe(self, event: mqtt.UnsubscribeReceived) -> None:
+        assert self._session is not None  # noqa: S101 - the engine lets nothing pass before CONNECT
+        for topic_filter in event.filters:
+            self._session.unsubscribe(topic_filter)
+        self._engine.unsuback(event.packet_id)
+
+    def _on_publish(self, event: mqtt.PublishReceived) -> None:
+        if event.qos > 1:
+            log.info("dropped the MQTT connection of %s: IoT Hub takes no QoS 2", self._device_id)
+            self._end()
+            return
+        log.debug("dropped a message from %s: this hub keeps no telemetry", self._device_id)
+        if event.packet_id is not None:
+            self._engine.puback(event.packet_id)
+
+    def _deliver(self, device_id: str, locked: Locked, qos: int) -> None:
+        try:
+            topic = encode_topic(device_id, locked.message)
+            packet_id = self._engine.publish(topic, locked.message.body, qos=qos, dup=qos > 0 and locked.redelivered)
+        except ValueError as error:
+            # A topic is at most 65,535 bytes (MQTT 1.5.3), and percent-encoding can triple the properties' 64 KB.
+            log.warning("dead-lettered a message for %s, which MQTT cannot carry: %s", device_id, error)
+            self._core.state.reject(device_id, locked.lock_token)
+            return
+        if packet_id is None:  # QoS 0: nothing will come back, so it is complete as it is sent (inferred)
+            self._core.state.complete(device_id, locked.lock_token)
+        else:
+            self._unacknowledged[packet_id] = Sent(device_id, locked.lock_token)
+
+    def _on_puback(self, event: mqtt.PubackReceived) -> None:
+        sent = self._unacknowledged.pop(event.packet_id)  # the engine reports no other packet ids
+        try:
+            self._core.state.complete(*sent)
+        except C2dError as error:
+            log.info("an acknowledgement by %s came too late: %s", sent.device_id, error)
+
+    def _end(self) -> None:
+        if not self._over:
+            self._over = True
+            self._let_go()
+            self._driver.finish()
+
+    def _refuse(self) -> None:
+        self._over = True
+        # Not dropped at once: what the client has sent in the meantime would cost it the answer.
+        self._lingering = asyncio.create_task(self._driver.aclose(linger=LINGER_SECONDS))
+
+    def _let_go(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+        if self._device_id is not None:
+            self._core.receivers.release(self._device_id, self)
+            self._core.state.release_holder(self)
+            self._core.changed()
+
+    def _closed(self, cause: Exception | None) -> None:
+        log.debug("the MQTT connection of %s is over: %r", self._device_id, cause)
+        self._end()
+        self._on_closed(self)

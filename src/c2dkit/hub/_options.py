@@ -1,0 +1,75 @@
+"""What can be set on a hub, with the defaults and ranges of IoT Hub."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from c2dkit._errors import InvalidInputError
+from c2dkit._rules.limits import EXPIRY_MAX, EXPIRY_MIN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["FEEDBACK_BATCH_SIZE", "LOCK_DURATION", "HubOptions"]
+
+# IoT Hub developer guide, "Send cloud-to-device messages": no setting changes these two.
+LOCK_DURATION: Final = timedelta(seconds=60)
+FEEDBACK_BATCH_SIZE: Final = 64
+
+_TTL_RANGE: Final = (EXPIRY_MIN, EXPIRY_MAX)
+_RANGES: Final[Mapping[str, tuple[int, int] | tuple[timedelta, timedelta]]] = {
+    "default_ttl": _TTL_RANGE,
+    "max_delivery_count": (1, 100),
+    "feedback_ttl": _TTL_RANGE,
+    "feedback_max_delivery_count": (1, 100),
+    "feedback_lock_duration": (timedelta(seconds=5), timedelta(seconds=300)),
+    "feedback_interval": (timedelta(0), timedelta(seconds=15)),
+    "max_feedback_records": (FEEDBACK_BATCH_SIZE, 1_000_000),
+    "token_grace": (timedelta(0), timedelta(minutes=15)),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubOptions:
+    """Settings of a hub; the first five carry the names that IoT Hub's own settings have, less their prefixes.
+
+    Source: IoT Hub developer guide, "Send cloud-to-device messages", "Cloud-to-device configuration options".
+
+    Attributes:
+        default_ttl: How long a message without an expiry of its own is kept; 1 minute to 2 days.
+        max_delivery_count: A message is dead-lettered when it has come back this often; 1 to 100.
+        feedback_ttl: How long a batch of feedback is kept; 1 minute to 2 days.
+        feedback_max_delivery_count: A batch of feedback is dropped when it has come back this often; 1 to 100.
+        feedback_lock_duration: How long a receiver may hold a batch of feedback; 5 to 300 seconds.
+        feedback_interval: The least time between two batches that are not full; 0 to 15 seconds, 15 on IoT Hub.
+        max_feedback_records: How many records are kept in batches; the oldest batches expire early beyond it. IoT Hub
+            documents no such bound; 64 to 1,000,000.
+        lock_expiry_counts: Whether a lock that expires raises the delivery count, as abandoning does. IoT Hub's
+            pages of 2018 to 2022 say so, those of 2026 say that only abandoning counts. That it goes for feedback
+            too is inferred.
+        token_grace: How long a connection outlives the token that it was made with; 0 to 15 minutes. IoT Hub's pages
+            speak of 5 and of 10 minutes over MQTT.
+        omit_success_status: Whether a record of success leaves ``statusCode`` out, as IoT Hub was seen to do in 2015.
+
+    Raises:
+        InvalidInputError: A value is out of its range.
+    """
+
+    default_ttl: timedelta = timedelta(hours=1)
+    max_delivery_count: int = 10
+    feedback_ttl: timedelta = timedelta(hours=1)
+    feedback_max_delivery_count: int = 10
+    feedback_lock_duration: timedelta = timedelta(seconds=60)
+    feedback_interval: timedelta = timedelta(seconds=15)
+    max_feedback_records: int = 10_000
+    token_grace: timedelta = timedelta(0)
+    lock_expiry_counts: bool = False
+    omit_success_status: bool = False
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in _RANGES.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise InvalidInputError(f"{name} must be {least} to {most}, not {value}")

@@ -1,0 +1,299 @@
+"""The life of every message in a hub: pure, with the time passed in, so that a test needs no waiting.
+
+A message is Enqueued until a receiver takes it. Then it is Invisible, locked by that receiver, until it is Completed
+(complete), Enqueued again (abandon, the lock's end) or Dead lettered (reject, expiry, too many deliveries). What became
+of it goes to the feedback queue where its sender asked for that.
+
+Source: IoT Hub developer guide, "Send cloud-to-device messages". Where the guide is silent the comment says "inferred".
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from c2dkit._errors import DeviceNotFoundError, DeviceQueueFullError, MessageTooLargeError, ServiceError
+from c2dkit._models import FeedbackStatus
+from c2dkit._rules.limits import DEVICE_QUEUE_DEPTH, EXPIRY_MAX, ID_LENGTH, MESSAGE_BYTES
+from c2dkit._rules.validation import check_device_id, message_size
+from c2dkit._wire.amqp import device_of
+from c2dkit.hub._agenda import Agenda
+from c2dkit.hub._feedback import FeedbackQueue, record_of
+from c2dkit.hub._identities import new_device
+from c2dkit.hub._options import LOCK_DURATION
+from c2dkit.hub._queue import LockQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from c2dkit._models import FeedbackRecord, Message
+    from c2dkit.hub._identities import Device
+    from c2dkit.hub._options import HubOptions
+
+__all__ = ["HubState", "Locked", "LockedFeedback"]
+
+
+class Locked(NamedTuple):
+    """A message in the hands of one receiver.
+
+    Attributes:
+        message: With its sequence number, enqueued time and delivery count.
+        lock_token: Settles the message; a new one on every delivery.
+        redelivered: Whether it was delivered before, counted or not (the DUP flag on MQTT).
+    """
+
+    message: Message
+    lock_token: UUID
+    redelivered: bool
+
+
+class LockedFeedback(NamedTuple):
+    """A batch of feedback in the hands of one receiver; ``enqueued_at`` is when the batch was made."""
+
+    records: tuple[FeedbackRecord, ...]
+    lock_token: UUID
+    enqueued_at: datetime
+
+
+class HubState:
+    """The devices of one hub, their queues, and the feedback queue.
+
+    Every method first does what is due by then, so the answers are right even where `tick` comes late. Whoever
+    receives under a holder must end with `release_holder`.
+
+    Args:
+        options: The hub's settings.
+        now: The time, aware and never going back.
+
+    Attributes:
+        on_ready: Called with a device id, or None for feedback, once something can be received there; it may call
+            the state again.
+    """
+
+    def __init__(self, options: HubOptions, now: Callable[[], datetime]) -> None:
+        self.on_ready: Callable[[str | None], None] = lambda _: None
+        self._options = options
+        self._now = now
+        self._agenda = Agenda()
+        self._devices: dict[str, Device] = {}
+        self._queues: dict[str, LockQueue[Message]] = {}
+        self._ready: dict[str | None, None] = {}
+        self._feedback = FeedbackQueue(options, self._agenda, ready=partial(self._mark_ready, None), now=now())
+        self._holders: dict[object, set[LockQueue[Message]]] = {}
+
+    @property
+    def devices(self) -> Mapping[str, Device]:
+        """All devices by id, a live view."""
+        return MappingProxyType(self._devices)
+
+    def add_device(self, device_id: str, *, primary_key: str | None = None, secondary_key: str | None = None) -> Device:
+        """Register a device with an empty queue; a key that is None is made up.
+
+        Raises:
+            InvalidInputError: The id breaks the rules for device ids, or a key is not base64.
+            ServiceError: There is such a device (409001).
+        """
+        check_device_id(device_id)
+        if device_id in self._devices:
+            raise ServiceError(f"there is a device {device_id!r} already", hub_code=409001)
+        device = new_device(device_id, now=self._now(), primary_key=primary_key, secondary_key=secondary_key)
+        self._devices[device_id] = device
+        self._queues[device_id] = LockQueue(
+            self._agenda,
+            max_delivery_count=self._options.max_delivery_count,
+            lock_expiry_counts=self._options.lock_expiry_counts,
+            ended=partial(self._ended, device),
+            ready=partial(self._mark_ready, device_id),
+        )
+        return device
+
+    def device(self, device_id: str) -> Device:
+        """Return a device, enabled or not.
+
+        Raises:
+            DeviceNotFoundError: There is none of that id.
+        """
+        device = self._devices.get(device_id)
+        if device is None:
+            raise DeviceNotFoundError(f"the hub has no device {device_id[:ID_LENGTH]!r}")
+        return device
+
+    def queue_depth(self, device_id: str) -> int:
+        """Return how many messages the device's queue holds, locked ones included.
+
+        Raises:
+            DeviceNotFoundError: There is no such device.
+        """
+        self.device(device_id)
+        self.tick()
+        return len(self._queues[device_id])
+
+    def send(self, message: Message) -> None:
+        """Queue a message for the device that ``message.to`` names.
+
+        Raises:
+            ServiceError: ``to`` names no device (400004, inferred).
+            DeviceNotFoundError: The device is unknown or disabled.
+            DeviceQueueFullError: The queue holds 50 messages.
+            MessageTooLargeError: The message is larger than 64 KB.
+        """
+        device_id = device_of(message.to or "")
+        if device_id is None:
+            raise ServiceError("the message's `to` is not the address of a device", hub_code=400004)
+        queue = self._queue(device_id)
+        if (size := message_size(message)) > MESSAGE_BYTES:
+            raise MessageTooLargeError(f"the message has {size} bytes, more than the {MESSAGE_BYTES} that a hub takes")
+        now = self._catch_up()
+        if len(queue) >= DEVICE_QUEUE_DEPTH:
+            raise DeviceQueueFullError(
+                f"the messages queued for the device would exceed the queue limit of {DEVICE_QUEUE_DEPTH}"
+            )
+        queue.put(message, now=now, expires_at=self._expiry(message, now))
+        self._notify()
+
+    def receive(self, device_id: str, *, holder: object, lock: bool = True) -> Locked | None:
+        """Lock the device's first message for a holder; None where none waits.
+
+        Args:
+            device_id: The device.
+            holder: Who holds the message, by identity: a link or a connection.
+            lock: False lets the lock last until it is settled or its holder is released (MQTT).
+
+        Raises:
+            DeviceNotFoundError: The device is unknown or disabled.
+        """
+        queue = self._queue(device_id)
+        now = self._catch_up()
+        taken = queue.receive(holder, lock_until=now + LOCK_DURATION if lock else None)
+        if taken is None:
+            return None
+        self._holders.setdefault(holder, set()).add(queue)
+        entry, token = taken
+        message = entry.item._replace(
+            sequence_number=entry.sequence_number,
+            enqueued_at=entry.enqueued_at,
+            delivery_count=entry.delivery_count,
+        )
+        return Locked(message, token, entry.redelivered)
+
+    def complete(self, device_id: str, lock_token: UUID) -> None:
+        """Remove a locked message: it has been processed.
+
+        Raises:
+            MessageLockLostError: The lock is over, or never was.
+            DeviceNotFoundError: The device is unknown or disabled.
+        """
+        queue = self._queue(device_id)
+        queue.end(lock_token, FeedbackStatus.SUCCESS, self._catch_up())
+        self._notify()
+
+    def abandon(self, device_id: str, lock_token: UUID) -> None:
+        """Give a locked message back and raise its delivery count, at the maximum dead-letter it.
+
+        Raises:
+            MessageLockLostError: The lock is over, or never was.
+            DeviceNotFoundError: The device is unknown or disabled.
+        """
+        queue = self._queue(device_id)
+        queue.abandon(lock_token, self._catch_up())
+        self._notify()
+
+    def reject(self, device_id: str, lock_token: UUID) -> None:
+        """Dead-letter a locked message.
+
+        Raises:
+            MessageLockLostError: The lock is over, or never was.
+            DeviceNotFoundError: The device is unknown or disabled.
+        """
+        queue = self._queue(device_id)
+        queue.end(lock_token, FeedbackStatus.REJECTED, self._catch_up())
+        self._notify()
+
+    def purge(self, device_id: str) -> int:
+        """Dead-letter all messages of a device, locked ones included (inferred), and return how many there were.
+
+        Raises:
+            DeviceNotFoundError: There is no such device.
+        """
+        self.device(device_id)
+        purged = self._queues[device_id].purge(self._catch_up())
+        self._notify()
+        return purged
+
+    def release_holder(self, holder: object) -> None:
+        """Give back all that a holder holds, messages and feedback, at once and without counting (inferred)."""
+        now = self._catch_up()
+        for queue in self._holders.pop(holder, ()):
+            queue.release(holder, now)
+        self._feedback.release(holder, now)
+        self._notify()
+
+    def receive_feedback(self, holder: object) -> LockedFeedback | None:
+        """Lock the oldest batch of feedback for a holder; None where none waits."""
+        taken = self._feedback.receive(holder, self._catch_up())
+        if taken is None:
+            return None
+        entry, token = taken
+        return LockedFeedback(entry.item, token, entry.enqueued_at)
+
+    def complete_feedback(self, lock_token: UUID) -> None:
+        """Remove a locked batch of feedback.
+
+        Raises:
+            MessageLockLostError: The lock is over, or never was.
+        """
+        self._feedback.complete(lock_token, self._catch_up())
+
+    def abandon_feedback(self, lock_token: UUID) -> None:
+        """Give a locked batch of feedback back and raise its delivery count, at the maximum drop it.
+
+        Raises:
+            MessageLockLostError: The lock is over, or never was.
+        """
+        self._feedback.abandon(lock_token, self._catch_up())
+        self._notify()
+
+    def tick(self) -> None:
+        """Do what is due: end locks, expire messages and feedback, make a batch of feedback."""
+        self._catch_up()
+
+    def next_deadline(self) -> datetime | None:
+        """Return when `tick` has something to do next, or None."""
+        return self._agenda.next_deadline()
+
+    def _catch_up(self) -> datetime:
+        now = self._now()
+        while timed := self._agenda.pop_due(now):
+            timed.fire(now)
+        self._notify()
+        return now
+
+    def _queue(self, device_id: str) -> LockQueue[Message]:
+        """Return the queue of a device that is enabled."""
+        if not self.device(device_id).enabled:
+            raise DeviceNotFoundError(f"the device {device_id!r} is disabled")
+        return self._queues[device_id]
+
+    def _expiry(self, message: Message, now: datetime) -> datetime:
+        """Return when the message expires: kept 48 hours at most, whatever it says (that it is capped is inferred)."""
+        if message.expires_at is None:
+            return now + self._options.default_ttl
+        return min(message.expires_at, now + EXPIRY_MAX)
+
+    def _ended(self, device: Device, message: Message, status: FeedbackStatus, now: datetime) -> None:
+        record = record_of(message, device, status, now)
+        if record is not None:
+            self._feedback.add(record, now)
+
+    def _notify(self) -> None:
+        """Call `on_ready`, now that nothing is half done."""
+        if self._ready:
+            ready, self._ready = self._ready, {}
+            for key in ready:
+                self.on_ready(key)
+
+    def _mark_ready(self, key: str | None) -> None:
+        self._ready[key] = None
