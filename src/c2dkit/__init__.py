@@ -1,0 +1,71 @@
+"""Cloud-to-device messages for Azure IoT Hub: send, receive, settle, and learn what became of them."""
+
+from c2dkit._errors import (
+    AlreadySettledError,
+    C2dError,
+    ClosedError,
+    ConnectError,
+    ConnectionLostError,
+    ConnectionStringError,
+    DeviceNotFoundError,
+    DeviceQueueFullError,
+    InvalidInputError,
+    InvalidMessageError,
+    LinkError,
+    MessageLockLostError,
+    MessageTooLargeError,
+    OutcomeUnknownError,
+    PayloadError,
+    PeerProtocolError,
+    QuotaExceededError,
+    ServiceError,
+    SettlementError,
+    ThrottledError,
+    TransportUnavailableError,
+    UnauthorizedError,
+    UnsupportedSettlementError,
+)
+from c2dkit._feedback import FeedbackStream
+from c2dkit._message import ReceivedMessage
+from c2dkit._models import Ack, FeedbackRecord, FeedbackStatus, Receipt
+from c2dkit._receiver import DeviceReceiver
+from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
+from c2dkit._rules.settlement import Settlement
+from c2dkit._sender import CloudSender
+
+__all__ = [
+    "Ack",
+    "AlreadySettledError",
+    "C2dError",
+    "ClosedError",
+    "CloudSender",
+    "ConnectError",
+    "ConnectionLostError",
+    "ConnectionStringError",
+    "DeviceCredential",
+    "DeviceNotFoundError",
+    "DeviceQueueFullError",
+    "DeviceReceiver",
+    "FeedbackRecord",
+    "FeedbackStatus",
+    "FeedbackStream",
+    "InvalidInputError",
+    "InvalidMessageError",
+    "LinkError",
+    "MessageLockLostError",
+    "MessageTooLargeError",
+    "OutcomeUnknownError",
+    "PayloadError",
+    "PeerProtocolError",
+    "QuotaExceededError",
+    "Receipt",
+    "ReceivedMessage",
+    "ServiceCredential",
+    "ServiceError",
+    "Settlement",
+    "SettlementError",
+    "ThrottledError",
+    "TransportUnavailableError",
+    "UnauthorizedError",
+    "UnsupportedSettlementError",
+]

@@ -1,0 +1,165 @@
+"""DeviceReceiver: an async iterator of a device's cloud-to-device messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, overload
+
+from c2dkit._errors import ClosedError, InvalidInputError
+from c2dkit._message import ReceivedMessage
+from c2dkit._payloads import PayloadDecoder
+from c2dkit._rules.credentials import DeviceCredential
+from c2dkit.transports._registry import device_transport
+
+if TYPE_CHECKING:
+    import ssl
+    from types import TracebackType
+    from typing import Self
+
+    from pydantic import TypeAdapter
+
+    from c2dkit._payloads import DefaultPayload
+    from c2dkit.transports._ports import DeviceLink, DeviceTransport
+
+__all__ = ["DEFAULT_PREFETCH", "DeviceReceiver"]
+
+T = TypeVar("T")
+PayloadT_co = TypeVar("PayloadT_co", covariant=True)
+
+DEFAULT_PREFETCH: Final = 10
+
+
+class DeviceReceiver(Generic[PayloadT_co]):
+    """Receives the cloud-to-device messages of one device.
+
+    Use it with ``async with`` and iterate over it with ``async for``. Nothing is acknowledged before the application
+    says so: settle each message with ``complete``, ``abandon`` or ``reject``. Several tasks may iterate over one
+    receiver; each message goes to one of them. A lost connection ends the iteration with an error; closing the
+    receiver ends it in order.
+
+    Args:
+        transport: How to connect; ``from_connection_string`` is the short door.
+        payload_type: What ``message.payload`` shall be: a pydantic model, a dataclass, a TypedDict, ``str``,
+            ``bytes``, or a pydantic ``TypeAdapter`` for any other type. By default the content type decides: a JSON
+            value, a text, or bytes.
+        prefetch: How many messages may wait in memory, at least 1. Their locks (60 s on AMQP) run while they wait,
+            so keep it below what the application handles in that time.
+    """
+
+    @overload
+    def __init__(
+        self: DeviceReceiver[DefaultPayload],
+        transport: DeviceTransport,
+        *,
+        payload_type: None = None,
+        prefetch: int = DEFAULT_PREFETCH,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        transport: DeviceTransport,
+        *,
+        payload_type: type[PayloadT_co] | TypeAdapter[PayloadT_co],
+        prefetch: int = DEFAULT_PREFETCH,
+    ) -> None: ...
+    def __init__(
+        self,
+        transport: DeviceTransport,
+        *,
+        payload_type: type[PayloadT_co] | TypeAdapter[PayloadT_co] | None = None,
+        prefetch: int = DEFAULT_PREFETCH,
+    ) -> None:
+        if prefetch < 1:
+            raise InvalidInputError(f"prefetch is {prefetch}; at least 1 is needed to receive anything")
+        self._transport = transport
+        self._decoder: PayloadDecoder[PayloadT_co] = PayloadDecoder(payload_type)
+        self._prefetch = prefetch
+        self._link: DeviceLink | None = None
+        self._closed = False
+
+    @overload
+    @classmethod
+    def from_connection_string(
+        cls,
+        connection_string: str,
+        *,
+        transport: str = "amqp",
+        payload_type: None = None,
+        prefetch: int = DEFAULT_PREFETCH,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> DeviceReceiver[DefaultPayload]: ...
+    @overload
+    @classmethod
+    def from_connection_string(
+        cls,
+        connection_string: str,
+        *,
+        transport: str = "amqp",
+        payload_type: type[T] | TypeAdapter[T],
+        prefetch: int = DEFAULT_PREFETCH,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> DeviceReceiver[T]: ...
+    @classmethod
+    def from_connection_string(
+        cls,
+        connection_string: str,
+        *,
+        transport: str = "amqp",
+        payload_type: type[T] | TypeAdapter[T] | None = None,
+        prefetch: int = DEFAULT_PREFETCH,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> DeviceReceiver[T] | DeviceReceiver[DefaultPayload]:
+        """Make a receiver from a device's connection string; nothing is opened yet.
+
+        Args:
+            connection_string: ``HostName=...;DeviceId=...;SharedAccessKey=...``, or with ``x509=true`` in place of
+                the key; ``GatewayHostName`` is honoured.
+            transport: ``"amqp"`` or ``"mqtt"``.
+            payload_type: As for the class.
+            prefetch: As for the class.
+            ssl_context: What to trust, and with ``x509=true`` the device's certificate; by default
+                ``ssl.create_default_context()``, which honours ``SSL_CERT_FILE``.
+
+        Raises:
+            ConnectionStringError: The connection string cannot be used.
+            TransportUnavailableError: There is no such transport.
+        """
+        credential = DeviceCredential.from_connection_string(connection_string)
+        adapter = device_transport(transport, credential, ssl_context=ssl_context)
+        if payload_type is None:
+            return DeviceReceiver(adapter, prefetch=prefetch)
+        return DeviceReceiver(adapter, payload_type=payload_type, prefetch=prefetch)
+
+    async def __aenter__(self) -> Self:
+        if self._link is not None or self._closed:
+            raise ClosedError("a receiver is opened once; make a new one")
+        self._link = await self._transport.open(prefetch=self._prefetch)
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._closed = True
+        if self._link is not None:
+            await self._link.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ReceivedMessage[PayloadT_co]:
+        """Return the next message.
+
+        Cancellation: safe, no message is lost.
+
+        Raises:
+            C2dError: The connection is lost, or the receiver was never opened.
+        """
+        link = self._link
+        if link is None:
+            raise ClosedError("open the receiver first: async with receiver: ...")
+        if self._closed:
+            raise StopAsyncIteration
+        try:
+            delivery = await link.receive()
+        except ClosedError:
+            raise StopAsyncIteration from None
+        return ReceivedMessage(delivery, link, self._transport, self._decoder)

@@ -1,0 +1,190 @@
+"""The transports ``amqp``: AMQP 1.0 over TLS, for a device and for a back end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from c2dkit._errors import ClosedError, ServiceError
+from c2dkit._protocols import amqp
+from c2dkit._rules.settlement import Settlement
+from c2dkit._wire import amqp as wire
+from c2dkit._wire import amqp_errors
+from c2dkit.transports._amqp_client import AmqpClient
+from c2dkit.transports._amqp_inbox import Inbox
+from c2dkit.transports._amqp_outbox import Outbox
+from c2dkit.transports._ports import Delivery, DeviceLink, FeedbackBatch, FeedbackLink, SenderLink, ServiceOperation
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncGenerator
+
+    from c2dkit._models import Message
+    from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
+
+__all__ = ["AmqpDeviceTransport", "AmqpServiceTransport"]
+
+LOCK_TOKEN_BYTES: Final = 16
+
+Leave = Callable[[], Awaitable[None]]
+
+
+class AmqpDeviceTransport:
+    """One device over AMQP 1.0 with TLS, port 5671; it can complete, abandon and reject.
+
+    A settlement is confirmed: ``complete()`` returns when the hub has said that it is done. A link that goes silent
+    is found after 60 s.
+
+    Args:
+        credential: Who the device is.
+        ssl_context: What to trust, and the device's certificate for X.509; by default
+            ``ssl.create_default_context()``, which honours ``SSL_CERT_FILE``.
+    """
+
+    name: str = "amqp"
+    settlements: frozenset[Settlement] = frozenset(Settlement)
+
+    def __init__(self, credential: DeviceCredential, *, ssl_context: ssl.SSLContext | None = None) -> None:
+        self._credential = credential
+        self._ssl_context = ssl_context
+
+    async def open(self, *, prefetch: int) -> DeviceLink:
+        """See ``DeviceTransport.open``; ``prefetch`` is the link credit."""
+        client = await AmqpClient.connect(self._credential, ssl_context=self._ssl_context)
+        source = wire.device_address(self._credential.device_id)
+        try:
+            return _AmqpDeviceLink(client, await Inbox.attach(client, source, read=_delivery, prefetch=prefetch))
+        except BaseException:
+            await client.close()
+            raise
+
+
+class _AmqpDeviceLink:
+    def __init__(self, client: AmqpClient, inbox: Inbox[Delivery]) -> None:
+        self._client = client
+        self._inbox = inbox
+
+    async def receive(self) -> Delivery:
+        return await self._inbox.receive()
+
+    async def settle(self, delivery: Delivery, settlement: Settlement) -> None:
+        await self._inbox.settle(_delivery_id(delivery.tag), settlement)
+
+    async def close(self) -> None:
+        self._inbox.close(ClosedError("the receiver is closed"))
+        await self._client.close()
+
+
+def _delivery(event: amqp.TransferReceived) -> Delivery:
+    return Delivery(wire.decode_message(event.payload), _lock_token(event.tag), event.delivery_id)
+
+
+def _lock_token(tag: bytes) -> str:
+    # The delivery tag is the lock token: a GUID in .NET's byte order (seen in the .NET SDK).
+    return str(UUID(bytes_le=tag)) if len(tag) == LOCK_TOKEN_BYTES else tag.hex()
+
+
+def _delivery_id(tag: object) -> int:
+    assert isinstance(tag, int)  # noqa: S101 - this link made it
+    return tag
+
+
+class AmqpServiceTransport:
+    """A back end over AMQP 1.0 with TLS, port 5671: sends, and receives feedback.
+
+    Whatever is opened from one object shares one connection, which closes when the last of it closes.
+
+    Args:
+        credential: Who the back end is.
+        ssl_context: What to trust; by default ``ssl.create_default_context()``, which honours ``SSL_CERT_FILE``.
+    """
+
+    name: str = "amqp"
+    operations: frozenset[ServiceOperation] = frozenset(ServiceOperation)
+
+    def __init__(self, credential: ServiceCredential, *, ssl_context: ssl.SSLContext | None = None) -> None:
+        self._credential = credential
+        self._ssl_context = ssl_context
+        self._connecting = asyncio.Lock()
+        self._shared: _Shared | None = None
+
+    async def open_sender(self) -> SenderLink:
+        """See ``ServiceTransport.open_sender``."""
+        async with self._joining() as (client, leave):
+            return _AmqpSenderLink(await Outbox.attach(client, wire.SERVICE_ADDRESS), leave)
+
+    async def open_feedback(self) -> FeedbackLink:
+        """See ``ServiceTransport.open_feedback``; one batch at a time waits in memory."""
+        async with self._joining() as (client, leave):
+            inbox = await Inbox.attach(client, wire.FEEDBACK_ADDRESS, read=_feedback_batch, prefetch=1)
+            return _AmqpFeedbackLink(inbox, leave)
+
+    @asynccontextmanager
+    async def _joining(self) -> AsyncGenerator[tuple[AmqpClient, Leave]]:
+        """Count one more user of the connection, opening it for the first; undone if the body fails."""
+        async with self._connecting:
+            if self._shared is None or self._shared.client.error is not None:
+                self._shared = _Shared(await AmqpClient.connect(self._credential, ssl_context=self._ssl_context))
+            shared = self._shared
+            shared.users += 1
+        try:
+            yield shared.client, shared.leave
+        except BaseException:
+            await shared.leave()
+            raise
+
+
+class _Shared:
+    """A connection and the number of links that need it."""
+
+    def __init__(self, client: AmqpClient) -> None:
+        self.client = client
+        self.users = 0
+
+    async def leave(self) -> None:
+        self.users -= 1
+        if self.users == 0:
+            await self.client.close()
+
+
+class _AmqpSenderLink:
+    def __init__(self, outbox: Outbox, leave: Leave) -> None:
+        self._outbox = outbox
+        self._leave = leave
+
+    async def send(self, message: Message) -> None:
+        state = await self._outbox.send(wire.encode_message(message))
+        if isinstance(state, amqp.Accepted):
+            return
+        if isinstance(state, amqp.Rejected):
+            raise amqp_errors.error_from_amqp(state.error, doing="the hub refused the message")
+        raise ServiceError(f"the hub gave the message back ({type(state).__name__.lower()})", transient=True)
+
+    async def close(self) -> None:
+        if not self._outbox.closed:
+            self._outbox.close()
+            await self._leave()
+
+
+class _AmqpFeedbackLink:
+    def __init__(self, inbox: Inbox[FeedbackBatch], leave: Leave) -> None:
+        self._inbox = inbox
+        self._leave = leave
+
+    async def receive(self) -> FeedbackBatch:
+        return await self._inbox.receive()
+
+    async def settle(self, batch: FeedbackBatch, settlement: Settlement) -> None:
+        await self._inbox.settle(_delivery_id(batch.tag), settlement)
+
+    async def close(self) -> None:
+        if not self._inbox.closed:
+            self._inbox.close(ClosedError("the feedback stream is closed"))
+            await self._leave()
+
+
+def _feedback_batch(event: amqp.TransferReceived) -> FeedbackBatch:
+    return FeedbackBatch(wire.decode_feedback(event.payload), _lock_token(event.tag), event.delivery_id)

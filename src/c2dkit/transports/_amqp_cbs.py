@@ -1,0 +1,87 @@
+"""Puts tokens on an AMQP connection through its ``$cbs`` node."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING
+
+from c2dkit._errors import PeerProtocolError, ServiceError, UnauthorizedError
+from c2dkit._wire import cbs
+from c2dkit._wire.amqp import CBS_ADDRESS
+from c2dkit.transports._amqp_handler import LinkHandler
+from c2dkit.transports._amqp_outbox import Outbox
+from c2dkit.transports._waiting import fail
+
+if TYPE_CHECKING:
+    from c2dkit._errors import C2dError
+    from c2dkit._protocols import amqp
+    from c2dkit.transports._amqp_client import AmqpClient
+
+__all__ = ["CbsNode"]
+
+ANSWER_CREDIT = 10
+
+
+class CbsNode(LinkHandler):
+    """The answers' side of ``$cbs``; an answer is matched with its request by correlation id."""
+
+    def __init__(self, requests: Outbox) -> None:
+        super().__init__()
+        self._requests = requests
+        self._ids = itertools.count(1)
+        self._waiting: dict[object, asyncio.Future[cbs.TokenAnswer]] = {}
+
+    @classmethod
+    async def attach(cls, client: AmqpClient) -> CbsNode:
+        """Attach both links."""
+        node = cls(await Outbox.attach(client, CBS_ADDRESS))
+        receiver = client.attach_receiver(node, source=CBS_ADDRESS)
+        await client.attached(receiver, node)
+        receiver.flow(ANSWER_CREDIT)
+        client.wake()
+        return node
+
+    async def put(self, token: str, audience: str) -> None:
+        """Put one token and wait for the hub's word.
+
+        Raises:
+            UnauthorizedError: The hub refused the token.
+            LinkError: The connection ended.
+        """
+        message_id = f"put-token-{next(self._ids)}"
+        answer: asyncio.Future[cbs.TokenAnswer] = asyncio.get_running_loop().create_future()
+        self._waiting[message_id] = answer
+        try:
+            # Sent settled, as the .NET SDK does: the answer is the confirmation.
+            await self._requests.send(cbs.encode_put_token(cbs.PutToken(message_id, audience, token)), settled=True)
+            _check(await answer)
+        finally:
+            self._waiting.pop(message_id, None)
+
+    def on_transfer(self, event: amqp.TransferReceived) -> None:
+        """Give an answer to the request that waits for it."""
+        try:
+            answer = cbs.decode_answer(event.payload)
+        except ValueError as error:
+            self.lost(PeerProtocolError(f"the hub's answer to a token cannot be read: {error}"))
+            return
+        waiting = self._waiting.get(answer.correlation_id)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
+
+    def lost(self, error: C2dError) -> None:
+        """Fail the requests that wait."""
+        super().lost(error)
+        for waiting in self._waiting.values():
+            fail(waiting, error)
+
+
+def _check(answer: cbs.TokenAnswer) -> None:
+    # Node takes exactly 200, uamqp any 2xx, .NET 200 and 202.
+    if 200 <= answer.status_code < 300:
+        return
+    text = f"the hub refused the token: {answer.description or 'no description'} (status {answer.status_code})"
+    if answer.status_code in {401, 404}:
+        raise UnauthorizedError(text)
+    raise ServiceError(text, transient=answer.status_code >= 500)

@@ -1,0 +1,172 @@
+"""The transport ``mqtt``: MQTT 3.1.1 over TLS, for a device."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from c2dkit._driver import Driver
+from c2dkit._errors import C2dError, ClosedError, MessageLockLostError, PeerProtocolError, UnauthorizedError
+from c2dkit._net import open_tls
+from c2dkit._protocols import mqtt
+from c2dkit._rules.settlement import Settlement
+from c2dkit._wire import mqtt as wire
+from c2dkit.transports._mailbox import Mailbox
+from c2dkit.transports._ports import Delivery, DeviceLink
+from c2dkit.transports._waiting import answer, fail, link_error
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
+    from c2dkit._rules.credentials import DeviceCredential
+
+__all__ = ["MqttDeviceTransport"]
+
+PORT: Final = 8883
+KEEP_ALIVE_SECONDS: Final = 30
+"""A dead link is found within one and a half times this."""
+LINGER_SECONDS: Final = 1.0
+SUBACK_FAILURE: Final = 0x80
+
+
+class MqttDeviceTransport:
+    """One device over MQTT 3.1.1 with TLS, port 8883; it can complete, and neither abandon nor reject.
+
+    The acknowledgment (PUBACK) of a message is held back until ``complete()`` and leaves in the order in which the
+    messages came, as MQTT demands: a message completed before an earlier one waits for it. MQTT has no confirmation
+    of an acknowledgment, so ``complete()`` returns at once. A message that is never completed is delivered again
+    when the device connects the next time. A link that goes silent is found after 45 s.
+
+    Args:
+        credential: Who the device is.
+        ssl_context: What to trust, and the device's certificate for X.509; by default
+            ``ssl.create_default_context()``, which honours ``SSL_CERT_FILE``.
+    """
+
+    name: str = "mqtt"
+    settlements: frozenset[Settlement] = frozenset({Settlement.COMPLETE})
+
+    def __init__(self, credential: DeviceCredential, *, ssl_context: ssl.SSLContext | None = None) -> None:
+        self._credential = credential
+        self._ssl_context = ssl_context
+
+    async def open(self, *, prefetch: int) -> DeviceLink:
+        """See ``DeviceTransport.open``; reading stops while ``prefetch`` messages wait, after the read under way."""
+        host, port = self._credential.dial
+        link = _MqttDeviceLink(f"{host}:{port or PORT}", self._credential, prefetch=prefetch)
+        stream = await open_tls(host, port or PORT, ssl_context=self._ssl_context)
+        driver = Driver(stream, link.engine, handle=link.handle, on_closed=link.on_closed)
+        try:
+            await link.start(driver)
+        except BaseException:
+            await link.close()
+            raise
+        return link
+
+
+class _MqttDeviceLink:
+    _driver: Driver[mqtt.ClientEvent]
+
+    def __init__(self, host: str, credential: DeviceCredential, *, prefetch: int) -> None:
+        self.engine = mqtt.MqttClient()
+        self._host = host
+        self._credential = credential
+        self._subscription = wire.subscription(credential.device_id)
+        self._prefetch = prefetch
+        self._mailbox: Mailbox[Delivery] = Mailbox()
+        self._error: C2dError | None = None
+        loop = asyncio.get_running_loop()
+        self._connected: asyncio.Future[None] = loop.create_future()
+        self._subscribed: asyncio.Future[None] = loop.create_future()
+
+    async def start(self, driver: Driver[mqtt.ClientEvent]) -> None:
+        self._driver = driver
+        credential = self._credential
+        self.engine.connect(
+            client_id=credential.device_id,
+            username=wire.username(credential.host_name, credential.device_id),
+            password=None if credential.x509 else credential.token(datetime.now(UTC)).text.encode(),
+            keep_alive=KEEP_ALIVE_SECONDS,
+            # IoT Hub developer guide, "Communicate with IoT Hub using MQTT": with CleanSession 0 the subscription
+            # and what is outstanding survive a reconnect. Every SDK sends 0.
+            clean_session=False,
+        )
+        driver.start()
+        await answer(self._connected, host=self._host, doing="CONNECT")
+        self.engine.subscribe([(self._subscription, 1)])
+        driver.wake()
+        await answer(self._subscribed, host=self._host, doing="SUBSCRIBE")
+
+    async def receive(self) -> Delivery:
+        delivery = await self._mailbox.get()
+        if not self.engine.reading and len(self._mailbox) < self._prefetch:
+            self.engine.reading = True
+            self._driver.resume_reading()
+        return delivery
+
+    async def settle(self, delivery: Delivery, settlement: Settlement) -> None:
+        if self._error is not None:
+            raise MessageLockLostError(
+                "the connection that the message came on has ended; the hub delivers the message again"
+            ) from self._error
+        if isinstance(delivery.tag, int):  # QoS 0 has no acknowledgment
+            self.engine.acknowledge(delivery.tag)
+            self._driver.wake()
+
+    async def close(self) -> None:
+        if self._error is None:
+            self.engine.disconnect()
+        self._lost(ClosedError("the receiver is closed"))
+        await self._driver.aclose(linger=LINGER_SECONDS)
+
+    def handle(self, events: Sequence[mqtt.ClientEvent]) -> None:
+        for event in events:
+            match event:
+                case mqtt.PublishReceived():
+                    self._publish(event)
+                case mqtt.ConnackReceived():
+                    self._connack(event)
+                case mqtt.SubackReceived():
+                    self._suback(event)
+                case _:
+                    pass
+        if len(self._mailbox) >= self._prefetch:
+            self.engine.reading = False  # what is not read is no silence of the hub
+            self._driver.pause_reading()
+
+    def _publish(self, event: mqtt.PublishReceived) -> None:
+        try:
+            message = wire.decode_publish(event.topic, event.payload)
+        except ValueError as error:
+            self._fail(PeerProtocolError(f"{self._host} sent a topic that is no cloud-to-device message's: {error}"))
+            return
+        self._mailbox.put(Delivery(message, None, event.packet_id))
+
+    def _connack(self, event: mqtt.ConnackReceived) -> None:
+        if event.return_code != 0:
+            self._fail(wire.connack_error(event.return_code))
+        elif not self._connected.done():
+            self._connected.set_result(None)
+
+    def _suback(self, event: mqtt.SubackReceived) -> None:
+        if SUBACK_FAILURE in event.return_codes:
+            self._fail(UnauthorizedError(f"{self._host} refused the subscription to the device's messages"))
+        elif not self._subscribed.done():
+            self._subscribed.set_result(None)
+
+    def _fail(self, error: C2dError) -> None:
+        self._lost(error)
+        self._driver.finish()
+
+    def on_closed(self, cause: Exception | None) -> None:
+        self._lost(link_error(cause, host=self._host))
+
+    def _lost(self, error: C2dError) -> None:
+        if self._error is not None:
+            return
+        self._error = error
+        self._mailbox.close(error)
+        fail(self._connected, error)
+        fail(self._subscribed, error)

@@ -1,0 +1,194 @@
+"""The two ports: what a transport must do for a device, and what for a back end.
+
+A transport is configuration: making one opens nothing. ``open`` makes a link, which is one connection's worth of
+state; when the link has failed it stays failed, and a new one is opened in its place. So whatever was received on a
+link belongs to it, and a lock cannot outlive the connection that it was taken on.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from c2dkit._models import FeedbackRecord, Message
+    from c2dkit._rules.settlement import Settlement
+
+__all__ = [
+    "Delivery",
+    "DeviceLink",
+    "DeviceTransport",
+    "FeedbackBatch",
+    "FeedbackLink",
+    "SenderLink",
+    "ServiceOperation",
+    "ServiceTransport",
+]
+
+
+class Delivery(NamedTuple):
+    """One message handed over under one lock.
+
+    Attributes:
+        message: The message.
+        lock_token: The hub's name for the lock, or None on a wire that has none (MQTT).
+        tag: Whatever the link needs to settle it; nobody else looks into it.
+    """
+
+    message: Message
+    lock_token: str | None
+    tag: object
+
+
+class FeedbackBatch(NamedTuple):
+    """The records of one feedback message, which the hub locks and settles as one.
+
+    Attributes:
+        records: The records, in the hub's order.
+        lock_token: The hub's name for the lock on the batch.
+        tag: Whatever the link needs to settle it; nobody else looks into it.
+    """
+
+    records: Sequence[FeedbackRecord]
+    lock_token: str
+    tag: object
+
+
+class DeviceLink(Protocol):
+    """One open connection of one device to its cloud-to-device queue.
+
+    Guarantees: messages come in the order in which the hub gives them, and each is handed over once per lock.
+    """
+
+    async def receive(self) -> Delivery:
+        """Return the next message, waiting for it as long as it takes.
+
+        Cancellation: safe, no message is lost.
+
+        Raises:
+            C2dError: The link has ended, or ends while waiting. What had arrived and was not handed over is dropped:
+                it can no longer be settled, and the hub delivers it again.
+            ClosedError: ``close`` was called.
+        """
+        ...
+
+    async def settle(self, delivery: Delivery, settlement: Settlement) -> None:
+        """Tell the hub what became of a message and wait for as much confirmation as the wire has.
+
+        Only called with a settlement in the transport's ``settlements``, and once for a delivery.
+
+        Cancellation: the hub may or may not have been told.
+
+        Raises:
+            MessageLockLostError: The hub no longer holds the lock, or the link had ended before the call.
+            OutcomeUnknownError: The link ended between sending and confirmation.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Send what is pending, give back what is held, close the connection. Idempotent; raises nothing."""
+        ...
+
+
+class DeviceTransport(Protocol):
+    """Connects one device. Everything on it can be read before connecting."""
+
+    @property
+    def name(self) -> str:
+        """What users call this transport, for example ``amqp``."""
+        ...
+
+    @property
+    def settlements(self) -> frozenset[Settlement]:
+        """What this wire can say of a message; others never reach a link."""
+        ...
+
+    async def open(self, *, prefetch: int) -> DeviceLink:
+        """Connect, authenticate and start receiving.
+
+        Args:
+            prefetch: How many messages may wait in memory for the application, at least 1.
+
+        Cancellation: safe, nothing stays open.
+
+        Raises:
+            ConnectError: No connection could be made.
+            UnauthorizedError: The hub refused the credential.
+            C2dError: Whatever else the hub answered.
+        """
+        ...
+
+
+class SenderLink(Protocol):
+    """An open way to send cloud-to-device messages to every device of a hub."""
+
+    async def send(self, message: Message) -> None:
+        """Send one message and wait until the hub has queued it.
+
+        ``message.to`` is set. Sends from several tasks are pipelined in the order of the calls.
+
+        Cancellation: the message may or may not have been queued.
+
+        Raises:
+            ServiceError: The hub refused it.
+            OutcomeUnknownError: The link ended after bytes had left.
+            LinkError: The link had ended before.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close this link; the connection closes with its last link. Idempotent; raises nothing."""
+        ...
+
+
+class FeedbackLink(Protocol):
+    """An open receiver of a hub's delivery feedback. Several receivers share one queue."""
+
+    async def receive(self) -> FeedbackBatch:
+        """Return the next batch, waiting for it as long as it takes.
+
+        Cancellation: safe, no batch is lost.
+
+        Raises:
+            C2dError: The link has ended, or ends while waiting.
+        """
+        ...
+
+    async def settle(self, batch: FeedbackBatch, settlement: Settlement) -> None:
+        """Complete or abandon a batch; as ``DeviceLink.settle``."""
+        ...
+
+    async def close(self) -> None:
+        """Give back what is held and close this link; the connection closes with its last link."""
+        ...
+
+
+class ServiceOperation(StrEnum):
+    """What a back end can do through a transport."""
+
+    SEND = "send"
+    FEEDBACK = "feedback"
+
+
+class ServiceTransport(Protocol):
+    """Connects a back end. Links of one transport object share its connection where the wire allows it."""
+
+    @property
+    def name(self) -> str:
+        """What users call this transport, for example ``amqp``."""
+        ...
+
+    @property
+    def operations(self) -> frozenset[ServiceOperation]:
+        """What this wire can do; the methods of others are never called."""
+        ...
+
+    async def open_sender(self) -> SenderLink:
+        """Connect, authenticate and get ready to send; errors as ``DeviceTransport.open``."""
+        ...
+
+    async def open_feedback(self) -> FeedbackLink:
+        """Connect, authenticate and start receiving feedback; errors as ``DeviceTransport.open``."""
+        ...
