@@ -1,0 +1,70 @@
+"""Read by mypy and pyright, never run: the types that users rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import assert_type
+
+from pydantic import BaseModel, TypeAdapter
+
+from c2dkit import (
+    CloudSender,
+    DeviceCredential,
+    DeviceReceiver,
+    FeedbackRecord,
+    FeedbackStatus,
+    FeedbackStream,
+    Receipt,
+    ReceivedMessage,
+    ServiceCredential,
+    Settlement,
+)
+from c2dkit.transports import (
+    AmqpDeviceTransport,
+    AmqpServiceTransport,
+    DeviceTransport,
+    MqttDeviceTransport,
+    ServiceTransport,
+)
+
+
+@dataclass
+class Reboot:
+    delay_s: int
+
+
+class Model(BaseModel):
+    delay_s: int
+
+
+def transports_fit_their_ports(device: DeviceCredential, service: ServiceCredential) -> None:
+    amqp: DeviceTransport = AmqpDeviceTransport(device)
+    mqtt: DeviceTransport = MqttDeviceTransport(device)
+    back_end: ServiceTransport = AmqpServiceTransport(service)
+    assert_type(amqp.settlements, frozenset[Settlement])
+    assert_type(mqtt.name, str)
+    assert_type(CloudSender(back_end), CloudSender)
+
+
+async def payload_type_decides(device: str, transport: DeviceTransport) -> None:
+    async with DeviceReceiver.from_connection_string(device, payload_type=Reboot) as receiver:
+        async for message in receiver:
+            assert_type(message, ReceivedMessage[Reboot])
+            assert_type(message.payload, Reboot)
+            assert_type(message.body, bytes)
+            assert_type(message.properties, Mapping[str, str | None])
+            assert_type(message.delivery_count, int | None)
+            await message.complete()
+    assert_type(DeviceReceiver(transport, payload_type=Model), DeviceReceiver[Model])
+    assert_type(DeviceReceiver(transport, payload_type=str), DeviceReceiver[str])
+    assert_type(DeviceReceiver(transport, payload_type=TypeAdapter(list[int])), DeviceReceiver[list[int]])
+
+
+async def back_end(service: str) -> None:
+    async with CloudSender.from_connection_string(service) as sender:
+        assert_type(await sender.send("dev-1", b"body", ack="full"), Receipt)
+    async with FeedbackStream.from_connection_string(service) as feedback:
+        async for record in feedback:
+            assert_type(record, FeedbackRecord)
+            assert_type(record.status, FeedbackStatus)
