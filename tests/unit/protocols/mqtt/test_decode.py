@@ -79,6 +79,11 @@ def test_a_publish_of_qos_2_is_read() -> None:
     assert decode.decode_publish(0x34, b"\x00\x01a\x00\x07x") == ("a", b"x", 2, False, False, 7)
 
 
+def test_a_long_topic_is_read() -> None:
+    event = decode.decode_publish(0x32, b"\x01\x02" + b"a" * 0x102 + b"\x01\x02x")
+    assert event == ("a" * 0x102, b"x", 1, False, False, 0x102)
+
+
 MANY = b"\x00\x01" + b"\x00\x01a\x01" * (decode.MAX_FILTERS + 1)
 MANY_NAMES = b"\x00\x01" + b"\x00\x01a" * (decode.MAX_FILTERS + 1)
 
