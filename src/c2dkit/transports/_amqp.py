@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 from c2dkit._errors import ClosedError, ServiceError
 from c2dkit._protocols import amqp
@@ -83,8 +82,13 @@ def _delivery(event: amqp.TransferReceived) -> Delivery:
 
 
 def _lock_token(tag: bytes) -> str:
-    # The delivery tag is the lock token: a GUID in .NET's byte order (seen in the .NET SDK).
-    return str(UUID(bytes_le=tag)) if len(tag) == LOCK_TOKEN_BYTES else tag.hex()
+    # The delivery tag is the lock token: a GUID in .NET's byte order (seen in the .NET SDK). uuid.UUID would take
+    # three times as long.
+    text = tag.hex()
+    if len(tag) != LOCK_TOKEN_BYTES:
+        return text
+    first = text[6:8] + text[4:6] + text[2:4] + text[:2]
+    return f"{first}-{text[10:12]}{text[8:10]}-{text[14:16]}{text[12:14]}-{text[16:20]}-{text[20:]}"
 
 
 def _delivery_id(tag: object) -> int:

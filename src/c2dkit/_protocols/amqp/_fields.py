@@ -28,7 +28,21 @@ from ._types import Array, Described, Symbol, Timestamp, UByte, UInt, ULong, USh
 if TYPE_CHECKING:
     from ._composites import Composite
 
-__all__ = ["ERRORS", "KINDS", "OUTCOMES", "SOURCES", "STATES", "TARGETS", "Kind", "Table", "as_annotations"]
+__all__ = [
+    "ERRORS",
+    "KINDS",
+    "MAX_DELIVERY_TAG",
+    "OUTCOMES",
+    "SOURCES",
+    "STATES",
+    "TARGETS",
+    "Kind",
+    "Table",
+    "as_annotations",
+]
+
+MAX_DELIVERY_TAG: Final = 32
+"""Part 2, 2.8.7, in bytes."""
 
 Converter: TypeAlias = Callable[[Any], object]
 Table: TypeAlias = "dict[object, Composite]"
@@ -89,9 +103,8 @@ def _as_symbols(value: object) -> tuple[str, ...]:
 
 
 def _as_delivery_tag(value: object) -> bytes:
-    # Part 2, 2.8.7: at most 32 bytes.
-    if type(value) is not bytes or len(value) > 32:
-        raise ValueError("not a binary of at most 32 bytes")
+    if type(value) is not bytes or len(value) > MAX_DELIVERY_TAG:
+        raise ValueError(f"not a binary of at most {MAX_DELIVERY_TAG} bytes")
     return value
 
 

@@ -10,6 +10,7 @@ from ._decode import MALFORMED
 from ._encode import encode_value
 from ._errors import FRAMING_ERROR, AmqpProtocolError
 from ._performatives import Transfer
+from ._transfer import usual_transfer
 
 if TYPE_CHECKING:
     from ._performatives import Performative
@@ -115,8 +116,12 @@ class FrameDecoder:
 
 
 def _frame(data: bytes, pos: int, stop: int, frame_type: int, channel: int) -> Frame:
-    if pos == stop and frame_type == AMQP_FRAME:
-        return Frame(channel, frame_type, None, b"")
+    if frame_type == AMQP_FRAME:
+        if pos == stop:
+            return Frame(channel, frame_type, None, b"")
+        usual = usual_transfer(data, pos, stop)
+        if usual is not None:
+            return Frame(channel, frame_type, usual[0], data[usual[1] : stop])
     performative, pos = composite_at(data, pos, _PERFORMATIVES[frame_type])
     # Only a transfer has a payload (part 2, 2.7.5).
     if pos != stop and (pos > stop or type(performative) is not Transfer):
