@@ -9,7 +9,7 @@ A peer that breaks the rules makes ``receive_data`` raise, once; what to tell it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ._channels import Channels
 from ._errors import FRAMING_ERROR, AmqpError, AmqpProtocolError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ._events import Event
     from ._frames import Frame
+    from ._handshake import Handshake
     from ._performatives import Performative
     from ._session import Session
 
@@ -160,7 +161,7 @@ class Connection:
             raise RuntimeError("the SASL layer is behind us")
         events: list[Event] = []
         try:
-            self._after_handshake(handshake.outcome(code, additional_data, events), events)
+            self._after_handshake(handshake, handshake.outcome(code, additional_data, events), events)
         except AmqpProtocolError as error:
             self._fail(error)
             raise
@@ -245,8 +246,9 @@ class Connection:
     def _receive(self, data: bytes, events: list[Event]) -> None:
         if self._output.answers > MAX_ANSWERS:
             raise AmqpProtocolError("the answers are not read", condition="amqp:resource-limit-exceeded")
-        if self._handshake is not None:
-            self._after_handshake(self._handshake.receive(data, events), events)
+        handshake = self._handshake
+        if handshake is not None:
+            self._after_handshake(handshake, handshake.receive(data, events), events)
             return
         # Until OPEN has come, and after our CLOSE, the time runs whatever comes.
         self._idle.heard |= self.remote_open is not None and not self._close_sent
@@ -257,10 +259,7 @@ class Connection:
         if self._open is not None and not self._output.is_open and (handshake is None or handshake.header_sent):
             self._output.open(encode_frame(0, self._open))
 
-    def _after_handshake(self, data: bytes, events: list[Event]) -> None:
-        handshake = self._handshake
-        if handshake is None:
-            return
+    def _after_handshake(self, handshake: Handshake, data: bytes, events: list[Event]) -> None:
         if handshake.failed:
             self._end()
             return
@@ -297,10 +296,8 @@ class Connection:
             self._channels.on_begin(channel, performative, events)
         elif isinstance(performative, End):
             self._channels.on_end(channel, performative, events)
-        elif isinstance(performative, Close):
-            self._on_close(performative, events)
-        else:
-            raise AmqpProtocolError(f"{type(performative).__name__} after the SASL layer", condition=FRAMING_ERROR)
+        else:  # no SASL performative gets through the decoder in a frame of type AMQP
+            self._on_close(cast("Close", performative), events)
 
     def _on_open(self, performative: Open, events: list[Event]) -> None:
         if self.remote_open is not None:

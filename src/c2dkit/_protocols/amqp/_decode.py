@@ -285,7 +285,7 @@ def _elements(data: bytes, pos: int, stop: int, count: int, depth: int) -> tuple
     pos += 1
     decode = DECODERS[code]
     if decode is _unknown:
-        _unknown(data, pos, depth)
+        raise AmqpProtocolError(f"no such constructor at byte {pos - 1}")
     _check_count(code, count, min(stop, len(data)) - pos)
     items = Array()
     for _ in range(count):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from ._errors import FRAMING_ERROR, AmqpProtocolError
@@ -29,7 +30,7 @@ MAX_SENT_AHEAD: Final = 65536
 """Bytes that a client may send behind its credentials before it knows that they are good."""
 
 
-class Handshake:
+class Handshake(ABC):
     """Takes bytes until AMQP frames may come, one step after the other."""
 
     def __init__(self, connection: Connection, output: Output) -> None:
@@ -87,11 +88,13 @@ class Handshake:
     def _send_sasl(self, performative: Performative) -> None:
         self._output.raw(encode_frame(0, performative, frame_type=SASL_FRAME))
 
+    @abstractmethod
     def _on_header(self, header: bytes, events: list[Event]) -> None:
-        raise NotImplementedError
+        """Take the peer's header."""
 
+    @abstractmethod
     def _on_sasl_frame(self, performative: Performative, events: list[Event]) -> None:
-        raise NotImplementedError
+        """Take the peer's SASL frame."""
 
     def _refuse_header(self, header: bytes) -> NoReturn:
         raise AmqpProtocolError(f"the peer answers with the protocol header {header!r}", condition=FRAMING_ERROR)

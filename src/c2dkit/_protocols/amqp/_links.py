@@ -7,6 +7,7 @@ the event that they answer was on its way.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -49,7 +50,7 @@ class LinkState(Enum):
     DETACHED = "detached"
 
 
-class Link:
+class Link(ABC):
     """One end of a link; ``SenderLink`` and ``ReceiverLink`` are the two kinds.
 
     Attributes:
@@ -208,9 +209,9 @@ class Link:
         self.state = LinkState.DETACHED
         self._drop()
 
+    @abstractmethod
     def itself(self) -> SenderLink | ReceiverLink:
         """Return the link as the one of the two kinds that it is."""
-        raise NotImplementedError
 
     def _detach(self, error: AmqpError | None, *, closed: bool) -> None:
         if self.state is LinkState.REQUESTED:
@@ -221,8 +222,10 @@ class Link:
         self._drop()
         self.session.write(Detach(self.handle, closed, error))
 
+    @abstractmethod
     def _prepare(self, max_message_size: int, initial_delivery_count: int) -> None:
-        raise NotImplementedError
+        """Take what our attach says."""
 
+    @abstractmethod
     def _drop(self) -> None:
-        raise NotImplementedError
+        """Forget credit and what has come in part."""

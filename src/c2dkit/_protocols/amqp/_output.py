@@ -118,7 +118,7 @@ class Output:
     def append(self, data: bytes) -> None:
         """Write an encoded frame."""
         if self._run is not None:
-            self._close_run()
+            self._close_run(self._run)
         if not self._ended:
             (self._frames if self._held is None else self._held).append(data)
 
@@ -143,7 +143,7 @@ class Output:
         if run is not None:
             if run.takes(channel, delivery_id, state, role=role, settled=settled):
                 return
-            self._close_run()
+            self._close_run(run)
         self._run = _Run(channel, delivery_id, state, role=role, settled=settled)
 
     def owe(self, debtor: Flowing) -> None:
@@ -158,7 +158,7 @@ class Output:
     def take(self) -> bytes:
         """Return, and forget, everything that can leave now."""
         if self._run is not None:
-            self._close_run()
+            self._close_run(self._run)
         if self._held is None:
             self._pay()
             self.answers = 0
@@ -175,10 +175,8 @@ class Output:
                 del self._owed[debtor]
                 self._frames.append(frame)
 
-    def _close_run(self) -> None:
-        run, self._run = self._run, None
-        if run is None:
-            return
+    def _close_run(self, run: _Run) -> None:
+        self._run = None
         data = run.frame()
         if len(data) > self.max_frame_size:
             self._on_too_large()

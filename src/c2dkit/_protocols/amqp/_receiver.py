@@ -182,8 +182,7 @@ class ReceiverLink(Link):
 
     def _drained(self, events: list[Event]) -> None:
         self._drain = False
-        if self.state is LinkState.ATTACHED:
-            events.append(LinkFlowed(self))
+        events.append(LinkFlowed(self))
 
     def _prepare(self, max_message_size: int, initial_delivery_count: int) -> None:
         self._max_message_size = max_message_size

@@ -273,7 +273,7 @@ class Session:
                 self._on_flow(performative, events)
             case Attach():
                 self._on_attach(performative, events)
-            case Detach():
+            case _:
                 self._on_detach(performative, events)
 
     # Inside.

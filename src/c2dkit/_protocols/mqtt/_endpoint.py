@@ -42,7 +42,7 @@ class Endpoint(ABC, Generic[EventT]):
         self._acknowledgements = Acknowledgements(max_unacknowledged)
         self._unsent: list[bytes] = []
         self._failure: MqttProtocolError | None = None
-        # Nothing is processed after a refused CONNECT or behind DISCONNECT (MQTT-3.1.4-5, MQTT-3.14.4-1).
+        # Nothing is processed after a refused CONNECT or behind DISCONNECT (MQTT-3.1.4-5, MQTT-3.14.4-2).
         self._over = False
 
     def receive_data(self, data: bytes) -> list[EventT]:

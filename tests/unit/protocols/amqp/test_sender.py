@@ -214,6 +214,14 @@ def test_an_event_comes_only_if_credit_or_drain_has_changed(
     assert rude.receive_data(drain + drain) == [amqp.LinkFlowed(rude_sender)]
 
 
+def test_credit_for_a_link_that_we_have_detached_means_nothing(
+    rude: amqp.Connection, rude_sender: amqp.SenderLink
+) -> None:
+    rude_sender.detach()
+    assert rude.receive_data(frames(amqp.Flow(0, 100, 0, 100, handle=1, delivery_count=0, link_credit=5))) == []
+    assert rude_sender.credit == 0
+
+
 def test_unsettled_deliveries_have_a_bound() -> None:
     server = amqp.Connection(container_id="s", server=True, max_unsettled=2)
     server.receive_data(HEADER + frames(amqp.Open("c"), amqp.Begin(None, 0, 10, 10)))
