@@ -1,0 +1,1 @@
+"""A server that floods one client with cloud-to-device messages and counts what the client acknowledges."""
