@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -34,6 +35,16 @@ def test_the_story_ends_well(arguments: tuple[str, ...], transport: str) -> None
     assert port.isdigit()
     assert result.stdout.startswith(STEPS.format(port=port, transport=transport))
     assert result.returncode == 0
+
+
+def test_a_failure_is_one_line_and_exit_status_1() -> None:
+    no_files = 'ulimit -f 0 && exec "$0" -c "from c2dkit.cli import main; main()" demo'
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}  # it writes a file
+    command = ["bash", "-c", no_files, sys.executable]
+    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=50, check=False)
+    assert result.stderr.startswith("c2dkit demo failed: FileNotFoundError: ")
+    assert result.stderr.count("\n") == 1
+    assert result.returncode == 1
 
 
 @pytest.mark.parametrize("transport", list(DeviceTransportName))

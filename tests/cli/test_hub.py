@@ -55,7 +55,7 @@ async def output_until(process: Process, text: str) -> str:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_the_hub_runs_until_it_is_told_to_stop(tmp_path: Path, number: signal.Signals) -> None:
     ready_file = tmp_path / "ready.json"
-    arguments = [*EPHEMERAL, "--device", "a", "--device", "b", "--ready-file", str(ready_file)]
+    arguments = [*EPHEMERAL, "-v", "--device", "a", "--device", "b", "--ready-file", str(ready_file)]
     async with run(*arguments) as process:
         output = await output_until(process, "HostName=host:port")
         facts = json.loads(ready_file.read_text())
@@ -69,6 +69,7 @@ async def test_the_hub_runs_until_it_is_told_to_stop(tmp_path: Path, number: sig
         assert device.dial == ("localhost", facts["ports"]["amqp"])
         for port in facts["ports"].values():
             await accepts(port, facts["ca_file"])
+            await output_until(process, "an AMQP connection is over")
         process.send_signal(number)
         assert await process.wait() == 0
         assert not ready_file.exists()

@@ -176,8 +176,9 @@ async def test_closing_ends_the_iteration_of_another_task_in_order(hub: LocalHub
         ended.set()
 
     with anyio.fail_after(5):
+        messages = receiver(hub, transport)
         async with anyio.create_task_group() as tasks:
-            async with receiver(hub, transport) as messages:
+            async with messages:
                 tasks.start_soon(iterate)
                 await anyio.wait_all_tasks_blocked()
             await ended.wait()
@@ -186,11 +187,11 @@ async def test_closing_ends_the_iteration_of_another_task_in_order(hub: LocalHub
 
 
 async def test_a_lost_connection_ends_the_iteration_with_an_error(hub: LocalHub, transport: str) -> None:
-    with anyio.fail_after(5), pytest.raises(ConnectionLostError) as caught:
+    with anyio.fail_after(5):
         async with receiver(hub, transport) as messages:
             await hub.disconnect_all()
-            async for _ in messages:
-                pass
+            with pytest.raises(ConnectionLostError) as caught:
+                await anext(messages)
     assert caught.value.transient
 
 

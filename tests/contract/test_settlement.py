@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
-from c2dkit import AlreadySettledError, FeedbackStatus, Settlement, UnsupportedSettlementError
+from c2dkit import AlreadySettledError, FeedbackStatus, MessageLockLostError, Settlement, UnsupportedSettlementError
 
 from .conftest import receiver, records
 
@@ -126,10 +127,6 @@ async def test_different_outcomes_in_one_turn_stay_different(
 
 
 async def test_a_lost_lock_is_the_hubs_word(hub: LocalHub, sender: CloudSender) -> None:
-    from datetime import timedelta
-
-    from c2dkit import MessageLockLostError
-
     await sender.send("dev-1", "x")
     async with receiver(hub, "amqp", prefetch=1) as messages:
         with anyio.fail_after(5):

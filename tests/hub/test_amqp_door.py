@@ -81,7 +81,7 @@ class Client:
         link = session.attach_receiver(
             uuid4().hex,
             source=amqp.Source(address=address),
-            target=amqp.Target(),
+            target=amqp.Target(address="here"),
             rcv_settle_mode=rcv_settle_mode,
             properties={"com.microsoft:client-version": "test"},
         )
@@ -244,7 +244,7 @@ async def test_every_spelling_of_a_device_address_receives(address: str) -> None
         link = await client.receiver(session, address, rcv_settle_mode=amqp.FIRST)
         assert isinstance(link.source, amqp.Source)
         assert link.source.address == address
-        assert link.target is not None
+        assert link.target == amqp.Target(address="here")
         assert link.rcv_settle_mode == amqp.SECOND
         assert link.properties == {"com.microsoft:client-version": "test"}
         queue(hub, b"m1")
@@ -474,6 +474,29 @@ async def test_feedback_comes_in_batches_and_is_confirmed() -> None:
         assert await client.settle(again, amqp.Accepted()) == amqp.Accepted()
 
 
+async def test_feedback_that_a_lost_connection_held_goes_to_another() -> None:
+    async with LocalHub(options=HubOptions(feedback_interval=timedelta(0))) as hub, signed_in(hub) as (other, session):
+        async with signed_in(hub) as (client, lost_session):
+            await client.receiver(lost_session, FEEDBACK_ADDRESS)
+            queue(hub, b"m1", ack=Ack.FULL)
+            hub._state.purge(DEVICE)
+            await client.next(amqp.TransferReceived)
+            await other.receiver(session, FEEDBACK_ADDRESS)
+        (record,) = decode_feedback((await other.next(amqp.TransferReceived)).payload)
+        assert (record.original_message_id, record.status) == ("m1", "Purged")
+
+
+async def test_nothing_is_kept_of_a_connection_that_is_over() -> None:
+    async with LocalHub() as hub:
+        for device_id, address in ((DEVICE, device_address(DEVICE)), (None, FEEDBACK_ADDRESS)):
+            async with signed_in(hub, device_id) as (client, session):
+                await client.receiver(session, address)
+        await hub.disconnect_all()
+        assert hub._core is not None
+        assert not hub._core.receivers._devices
+        assert not hub._core.receivers._feedback
+
+
 async def test_telemetry_is_accepted_and_dropped() -> None:
     async with LocalHub() as hub, signed_in(hub, DEVICE) as (client, session):
         link = await client.sender(session, "/devices/dev-1/messages/events")
@@ -507,6 +530,26 @@ async def test_a_connection_with_a_token_is_not_closed(monkeypatch: pytest.Monke
             await later.begin()
             await later.next(amqp.Closed, skip=amqp.SessionEnded)
         await client.receiver(session, device_address(DEVICE))
+
+
+async def test_a_connection_whose_tokens_have_all_expired_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "ANONYMOUS_SECONDS", 0.05)
+    async with LocalHub() as hub, signed_in(hub, DEVICE) as (client, _):
+        async with connection(hub) as later:  # opened later, so its time is up later
+            await later.begin()
+            await later.next(amqp.Closed, skip=amqp.SessionEnded)
+        hub.clock.advance(timedelta(hours=1))
+        await client.next(amqp.Closed, skip=(amqp.SessionEnded, amqp.LinkDetached))
+
+
+async def test_a_request_is_answered_in_its_own_session() -> None:
+    async with LocalHub() as hub, connection(hub) as client:
+        first, second = await client.begin(), await client.begin()
+        requests, answers = await client.sender(first, "$cbs"), await client.receiver(first, "$cbs")
+        await client.receiver(second, "$cbs")
+        requests.send(cbs.encode_put_token(cbs.PutToken("id", "", token_of(hub, DEVICE))), tag=b"0")
+        await client.send()
+        assert (await client.next(amqp.TransferReceived, skip=amqp.DeliveryUpdated)).link is answers
 
 
 async def test_a_target_without_an_address_is_refused() -> None:

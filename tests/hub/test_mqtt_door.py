@@ -369,3 +369,12 @@ async def test_more_than_one_message_waits_for_its_puback_but_no_more_than_the_w
         await client.round_trip()  # would meet m3
         await client.acknowledge(first)
         assert (await client.receive()).payload == b"m3"
+
+
+async def test_nothing_is_kept_of_a_connection_that_is_over() -> None:
+    async with LocalHub() as hub:
+        async with connected(hub) as client:
+            await client.subscribe()
+        await hub.disconnect_all()
+        assert hub._core is not None
+        assert not hub._core.receivers._devices

@@ -11,7 +11,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from c2dkit._driver import Driver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
 
 class Echo:
@@ -62,7 +62,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Running]:
+async def running() -> AsyncGenerator[Running]:
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
         port = listener.extra(SocketAttribute.local_port)
         stream = await anyio.connect_tcp("127.0.0.1", port)
@@ -73,8 +73,9 @@ async def running() -> AsyncIterator[Running]:
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(listener.serve, accept)
-            peer = await accepted
+            await accepted
             tasks.cancel_scope.cancel()
+    peer = accepted.result()
     run = Running(stream, peer)
     try:
         with anyio.fail_after(5):

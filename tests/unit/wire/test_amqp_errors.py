@@ -54,7 +54,9 @@ def test_the_tracking_id_is_found_where_the_hub_puts_it() -> None:
     info: dict[str, object] = {Symbol("com.microsoft:tracking-id"): "t-1"}
     assert error_from_amqp(AmqpError("amqp:not-found", "x", info), doing="x").tracking_id == "t-1"
     text = "Total failed. Tracking ID:0123456789abcdef-G:1-TimeStamp:10/18/2022"
-    assert error_from_amqp(AmqpError("amqp:not-found", text), doing="x").tracking_id == "0123456789abcdef-G:1-TimeStamp:10"
+    assert (
+        error_from_amqp(AmqpError("amqp:not-found", text), doing="x").tracking_id == "0123456789abcdef-G:1-TimeStamp:10"
+    )
 
 
 def test_the_hubs_own_data_goes_out() -> None:
