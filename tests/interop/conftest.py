@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -56,13 +57,12 @@ def official_hub(tmp_path: Path) -> Iterator[OfficialHub]:
 
 
 def wait_for(ready: Path, hub: subprocess.Popen[bytes]) -> None:
-    async def poll() -> None:
-        with anyio.fail_after(20):
-            while not ready.exists():
-                assert hub.poll() is None, "the hub ended before it was ready"
-                await anyio.sleep(0.02)
-
-    anyio.run(poll)
+    for _ in range(1000):
+        if ready.exists():
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            pytest.fail(f"the hub ended with status {hub.wait(0.02)} before it was ready")
+    pytest.fail("the hub was not ready within 20 s")
 
 
 class Program:
@@ -74,6 +74,15 @@ class Program:
         self._text = TextReceiveStream(process.stdout)
         self._unread = ""
         self.lines: list[str] = []
+
+    async def tell(self, line: str) -> None:
+        """Write a line to the program."""
+        assert self._process.stdin is not None
+        await self._process.stdin.send(line.encode() + b"\n")
+
+    def stop(self) -> None:
+        """Have it stand still, with its connections open."""
+        self._process.send_signal(signal.SIGSTOP)
 
     async def line(self, start: str) -> str:
         """Return the next line that begins so, reading on to it."""

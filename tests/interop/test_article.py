@@ -59,7 +59,13 @@ async def receive_with_c2dkit(hub: OfficialHub, transport: str) -> dict[str, obj
         async with receiver:
             message = await anext(receiver)
             await message.complete()
-    return {"id": message.message_id, "body": message.body.decode(), "properties": dict(message.properties)}
+    return {
+        "id": message.message_id,
+        "correlation id": message.correlation_id,
+        "content": (message.content_type, message.content_encoding),
+        "body": message.body.decode(),
+        "properties": dict(message.properties),
+    }
 
 
 @pytest.mark.parametrize("transport", NODE_TRANSPORTS)
@@ -113,7 +119,13 @@ async def test_azure_iot_hub_to_c2dkit_device(official_hub: OfficialHub, transpo
         received = await receive_with_c2dkit(official_hub, transport)
         with anyio.fail_after(30):
             record = await anext(feedback)
-    assert received == {"id": MESSAGE_ID, "body": BODY, "properties": {"colour": "red"}}
+    assert received == {
+        "id": MESSAGE_ID,
+        "correlation id": "c-1",
+        "content": ("text/plain", "utf-8"),
+        "body": BODY,
+        "properties": {"colour": "red"},
+    }
     assert (record.original_message_id, record.status) == (MESSAGE_ID, FeedbackStatus.SUCCESS)
 
 

@@ -19,6 +19,13 @@ manager = IoTHubRegistryManager.from_connection_string(os.environ["SERVICE_CONNE
 manager.send_c2d_message(
     os.environ["TARGET_DEVICE"],
     "Cloud to device message.",
-    properties={"messageId": "My Message ID", "iothub-ack": "full", "colour": "red"},
+    properties={
+        "messageId": "My Message ID",
+        "correlationId": "c-1",
+        "contentType": "text/plain",
+        "contentEncoding": "utf-8",
+        "iothub-ack": "full",
+        "colour": "red",
+    },
 )
 print("sent", flush=True)
