@@ -42,7 +42,9 @@ def link_error(cause: Exception | None, *, host: str) -> C2dError:
     if isinstance(cause, C2dError):
         return cause
     error: C2dError
-    if isinstance(cause, (amqp.AmqpProtocolError, mqtt.MqttProtocolError)):
+    if isinstance(cause, (amqp.AmqpSilenceError, mqtt.MqttSilenceError)):
+        error = ConnectionLostError(f"{host} went silent: {cause}")
+    elif isinstance(cause, (amqp.AmqpProtocolError, mqtt.MqttProtocolError)):
         error = PeerProtocolError(f"{host} broke the protocol: {cause}")
     elif cause is None:
         error = ConnectionLostError(f"{host} closed the connection")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ._connection import Connection
 from ._decode import decode_value
 from ._encode import encode_value
-from ._errors import AmqpError, AmqpProtocolError
+from ._errors import AmqpError, AmqpProtocolError, AmqpSilenceError
 from ._events import (
     Closed,
     DeliveryUpdated,
@@ -79,6 +79,7 @@ __all__ = [
     "AmqpError",
     "AmqpMessage",
     "AmqpProtocolError",
+    "AmqpSilenceError",
     "Array",
     "Attach",
     "Begin",

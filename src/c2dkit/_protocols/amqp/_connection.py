@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ._channels import Channels
-from ._errors import FRAMING_ERROR, AmqpError, AmqpProtocolError
+from ._errors import FRAMING_ERROR, AmqpError, AmqpProtocolError, AmqpSilenceError
 from ._events import Closed, Opened
 from ._frames import FrameDecoder, encode_frame
 from ._handshake import ClientHandshake, ServerHandshake
@@ -209,7 +209,7 @@ class Connection:
             now: Seconds of a clock that never goes back. What happened since the last call counts as happening now.
 
         Raises:
-            AmqpProtocolError: The peer has been silent for too long. The connection is closed; send what is left.
+            AmqpSilenceError: The peer has been silent for too long. The connection is closed; send what is left.
         """
         if self.closed:
             return None
@@ -217,7 +217,7 @@ class Connection:
         silence_ends = self._idle.silence_ends()
         if silence_ends is not None and now >= silence_ends:
             text = f"nothing was heard for {self._idle.timeout:g} s"
-            error = AmqpProtocolError(text, condition="amqp:resource-limit-exceeded")
+            error = AmqpSilenceError(text, condition="amqp:resource-limit-exceeded")
             self._fail(error)
             raise error
         frame_due = self._idle.frame_due()

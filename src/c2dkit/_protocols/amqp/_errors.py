@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DECODE_ERROR", "FRAMING_ERROR", "AmqpError", "AmqpProtocolError"]
+__all__ = ["DECODE_ERROR", "FRAMING_ERROR", "AmqpError", "AmqpProtocolError", "AmqpSilenceError"]
 
 DECODE_ERROR: Final = "amqp:decode-error"
 """AMQP 1.0 part 2, 2.8.15: data could not be decoded."""
@@ -25,6 +25,10 @@ class AmqpProtocolError(Exception):
     def __init__(self, message: str, *, condition: str = DECODE_ERROR) -> None:
         super().__init__(message)
         self.condition = condition
+
+
+class AmqpSilenceError(AmqpProtocolError):
+    """Nothing came for longer than our idle time-out (part 2, 2.4.5): the link is dead, or the peer is."""
 
 
 class AmqpError(NamedTuple):

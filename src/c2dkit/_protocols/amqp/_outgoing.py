@@ -33,7 +33,7 @@ class OutgoingFrames:
 
     def transfer(self, frame: bytes) -> None:
         """Send a transfer frame, now or when there is room."""
-        if self._waiting or self._window <= 0:
+        if self._window <= 0:
             self._waiting.append((frame, True))
         else:
             self._send(frame)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from c2dkit._protocols.mqtt._client import MqttClient
-from c2dkit._protocols.mqtt._errors import MqttProtocolError
+from c2dkit._protocols.mqtt._errors import MqttProtocolError, MqttSilenceError
 from c2dkit._protocols.mqtt._events import (
     ClientEvent,
     ConnackReceived,
@@ -29,6 +29,7 @@ __all__ = [
     "MqttClient",
     "MqttProtocolError",
     "MqttServer",
+    "MqttSilenceError",
     "PubackReceived",
     "PublishReceived",
     "ServerEvent",

@@ -13,7 +13,7 @@ from c2dkit._protocols.mqtt._encode import (
     encode_unsubscribe,
 )
 from c2dkit._protocols.mqtt._endpoint import Endpoint
-from c2dkit._protocols.mqtt._errors import MqttProtocolError
+from c2dkit._protocols.mqtt._errors import MqttProtocolError, MqttSilenceError
 from c2dkit._protocols.mqtt._events import (
     ClientEvent,
     ConnackReceived,
@@ -160,14 +160,15 @@ class MqttClient(Endpoint[ClientEvent]):
             now: Seconds of any monotonic clock, soon after each read and each write.
 
         Raises:
-            MqttProtocolError: The server is silent, or broke the protocol in the last read.
+            MqttSilenceError: The server is silent.
+            MqttProtocolError: The server broke the protocol in the last read.
         """
         self._check_failure()
         self._note_time(now)
         if not self._keep_alive or self._over:
             return None
         if self._pinged_at is not None and now >= self._silence_ends_at(self._pinged_at):
-            raise MqttProtocolError(f"no PINGRESP came within {self._keep_alive / 2:g} seconds (3.1.2.10)")
+            raise MqttSilenceError(f"no PINGRESP came within {self._keep_alive / 2:g} seconds (3.1.2.10)")
         if now >= self._ping_at():
             self._unsent.append(PINGREQ)
             self._spoken_at = now

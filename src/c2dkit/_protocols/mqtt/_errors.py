@@ -1,8 +1,8 @@
-"""The one error that a peer can cause."""
+"""The errors that a peer can cause."""
 
 from __future__ import annotations
 
-__all__ = ["MqttProtocolError"]
+__all__ = ["MqttProtocolError", "MqttSilenceError"]
 
 
 class MqttProtocolError(Exception):
@@ -15,3 +15,7 @@ class MqttProtocolError(Exception):
     def __init__(self, message: str, *, connack: int | None = None) -> None:
         super().__init__(message)
         self.connack = connack
+
+
+class MqttSilenceError(MqttProtocolError):
+    """Nothing came for longer than the keep-alive allows (3.1.2.10): the link is dead, or the peer is."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from c2dkit._protocols.mqtt._decode import check_empty, decode_connect, decode_subscribe, decode_unsubscribe
 from c2dkit._protocols.mqtt._encode import PINGRESP, encode_connack, encode_suback, encode_unsuback
 from c2dkit._protocols.mqtt._endpoint import Endpoint
-from c2dkit._protocols.mqtt._errors import MqttProtocolError
+from c2dkit._protocols.mqtt._errors import MqttProtocolError, MqttSilenceError
 from c2dkit._protocols.mqtt._events import (
     ConnectReceived,
     DisconnectReceived,
@@ -116,7 +116,7 @@ class MqttServer(Endpoint[ServerEvent]):
         if allowed is None:
             return None
         if now >= self._heard_at + allowed:
-            raise MqttProtocolError(f"no packet came for {allowed:g} seconds (MQTT-3.1.2-24)")
+            raise MqttSilenceError(f"no packet came for {allowed:g} seconds (MQTT-3.1.2-24)")
         return self._heard_at + allowed
 
     def _allowed_silence(self) -> float | None:

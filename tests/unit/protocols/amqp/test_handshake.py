@@ -66,6 +66,12 @@ def test_each_mechanism_opens(sasl: amqp.SaslClient, response: bytes | None) -> 
     ]
 
 
+def test_a_server_may_insist_on_sasl() -> None:
+    client = amqp.Connection(container_id="c", sasl=amqp.anonymous())
+    server = sasl_server(accept_plain=False)
+    assert exchange(client, server)[1:] == [amqp.Opened(server), amqp.Opened(client)]
+
+
 def test_credentials_are_not_shown() -> None:
     sasl = amqp.plain("dev", "secret")
     assert "secret" not in repr(sasl)
@@ -217,6 +223,15 @@ def test_client_takes_sasl_frames_only_in_their_order(
     client.open()
     with pytest.raises(amqp.AmqpProtocolError):
         client.receive_data(SASL_HEADER + sasl_frame(performative))
+
+
+def test_client_chooses_once() -> None:
+    client = amqp.Connection(container_id="c", sasl=amqp.mssbcbs())
+    client.open()
+    offer = sasl_frame(amqp.SaslMechanisms((amqp.Symbol("MSSBCBS"),)))
+    client.receive_data(SASL_HEADER + offer)
+    with pytest.raises(amqp.AmqpProtocolError):
+        client.receive_data(offer)
 
 
 def test_server_takes_only_init() -> None:

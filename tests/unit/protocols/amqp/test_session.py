@@ -73,6 +73,13 @@ def test_frames_for_a_session_that_we_have_ended_are_discarded(rude: amqp.Connec
     assert sent(rude) == []
 
 
+def test_nothing_of_a_session_follows_its_end(rude: amqp.Connection, rude_receiver: amqp.ReceiverLink) -> None:
+    rude.receive_data(frames(amqp.Flow(0, 10, 0, 10, echo=True)))
+    rude_receiver.flow(5)
+    rude_receiver.session.end()
+    assert sent(rude) == [amqp.End()]
+
+
 def test_end_before_the_peer_has_begun(client: amqp.Connection) -> None:
     client.open()
     session = client.begin()
@@ -126,6 +133,8 @@ def test_what_is_under_way_counts_against_the_peers_window(rude: amqp.Connection
     rude.receive_data(frames(amqp.Flow(0, 1, 0, 100)))
     assert sent(rude) == []
     # A peer that has not seen our BEGIN names no id: then it is the initial one.
+    rude.receive_data(frames(amqp.Flow(None, 2, 0, 100)))
+    assert sent(rude) == []
     rude.receive_data(frames(amqp.Flow(None, 3, 0, 100)))
     assert [type(performative) for performative in sent(rude)] == [amqp.Transfer]
 

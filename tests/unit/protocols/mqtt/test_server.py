@@ -191,7 +191,7 @@ class TestTime:
         assert server.tick(5.0) == 15.0
         server.receive_data(CONNECT[:-1])  # bytes alone are no CONNECT
         assert server.tick(14.9) == 15.0
-        with pytest.raises(mqtt.MqttProtocolError, match="no packet came for 10 seconds"):
+        with pytest.raises(mqtt.MqttSilenceError, match="no packet came for 10 seconds"):
             server.tick(15.0)
 
     def test_silence_ends_the_connection(self, server: mqtt.MqttServer) -> None:
