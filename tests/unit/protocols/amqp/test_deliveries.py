@@ -70,6 +70,16 @@ def test_an_outcome_is_told_once_and_the_settlement_once(rude: amqp.Connection, 
     assert say(settled=True, state=amqp.Accepted()) == []
 
 
+def test_a_delivery_is_settled_on_its_own_link(rude: amqp.Connection, rude_sender: amqp.SenderLink) -> None:
+    rude_sender.send(b"x", tag=b"t")
+    other = rude_sender.session.attach_sender("other")
+    rude.data_to_send()
+    other.settle(0, amqp.Accepted())
+    assert rude.data_to_send() == b""
+    rude_sender.settle(0, amqp.Accepted())
+    assert rude.data_to_send() == amqp.encode_frame(0, amqp.Disposition(False, 0, None, True, amqp.Accepted()))
+
+
 def test_the_two_directions_have_ids_of_their_own(
     rude: amqp.Connection, rude_sender: amqp.SenderLink, rude_receiver: amqp.ReceiverLink
 ) -> None:

@@ -173,6 +173,24 @@ def test_messages_under_way_when_the_credit_is_lowered_are_taken(
     ]
 
 
+def test_counting_begins_where_the_sender_says(rude: amqp.Connection) -> None:
+    attach = amqp.Attach("l", 0, False, initial_delivery_count=0xFFFFFFFF)
+    (requested,) = rude.receive_data(amqp.encode_frame(0, attach))
+    assert isinstance(requested, amqp.LinkRequested)
+    link = requested.link
+    assert isinstance(link, amqp.ReceiverLink)
+    link.accept(source=amqp.Source(), target=amqp.Target())
+    link.flow(5)
+    flow = sent(rude)[-1]
+    assert isinstance(flow, amqp.Flow)
+    assert (flow.delivery_count, flow.link_credit) == (0xFFFFFFFF, 5)
+    rude.receive_data(first(0))
+    link.flow(5)
+    (flow,) = sent(rude)
+    assert isinstance(flow, amqp.Flow)
+    assert (flow.delivery_count, flow.link_credit) == (0, 5)
+
+
 def test_only_the_last_credit_of_a_turn_is_told(rude: amqp.Connection, rude_receiver: amqp.ReceiverLink) -> None:
     rude.receive_data(first(0))
     rude_receiver.flow(7)

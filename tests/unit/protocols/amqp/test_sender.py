@@ -167,6 +167,7 @@ def test_drain(upstream: Links, pump: Pump, client_events: list[amqp.Event], ser
     sender.drained()
     sender.drained()
     assert sender.credit == 0
+    assert not sender.drain_requested
     pump()
     assert [type(event) for event in server_events] == [amqp.TransferReceived, amqp.LinkFlowed]
     assert receiver.credit == 0
@@ -183,9 +184,15 @@ def test_drain_that_uses_all_credit_is_over_with_the_last_message(
     receiver.flow(1, drain=True)
     pump()
     sender.send(b"last", tag=b"t", settled=True)
-    sender.drained()
     pump()
     assert [type(event) for event in server_events] == [amqp.TransferReceived, amqp.LinkFlowed]
+
+
+def test_nothing_is_given_up_that_nobody_asked_for(upstream: Links, client: amqp.Connection) -> None:
+    sender, _ = upstream
+    sender.drained()
+    assert sender.credit == 10
+    assert client.data_to_send() == b""
 
 
 def test_credit_counts_from_where_the_receiver_is(rude: amqp.Connection, rude_sender: amqp.SenderLink) -> None:
