@@ -130,12 +130,13 @@ def _as_map(value: object, *keys: type) -> dict[object, object]:
 
 
 def _as_fields(value: object) -> dict[object, object]:
-    return _as_map(value, Symbol)
+    # Part 2, 2.8.13 and part 3, 3.2.10 want symbols, but rhea and uamqp write some of these keys as strings.
+    return _as_map(value, Symbol, str)
 
 
 def as_annotations(value: object) -> dict[object, object]:
     """Check the keys of a map (part 3, 3.2.10); raises ``ValueError``."""
-    return _as_map(value, Symbol, ULong)
+    return _as_map(value, Symbol, str, ULong)
 
 
 def _as_unsettled(value: object) -> dict[object, object]:

@@ -6,6 +6,7 @@ from c2dkit._protocols.amqp import (
     AmqpProtocolError,
     Array,
     Attach,
+    Begin,
     Described,
     Open,
     SaslMechanisms,
@@ -58,7 +59,13 @@ def test_a_mandatory_field_of_several_symbols_needs_one() -> None:
             decode(0x40, wire)
 
 
-@pytest.mark.parametrize("properties", [{"string": 1}, {1: 1}, [], Symbol("x")])
+@pytest.mark.parametrize("name", [Symbol("a"), "a"])
+def test_names_of_fields_may_come_as_strings(name: str) -> None:
+    begin = decode(0x11, None, UInt(0), UInt(0), UInt(0), None, None, None, {name: 1})
+    assert begin == Begin(None, 0, 0, 0, properties={"a": 1})
+
+
+@pytest.mark.parametrize("properties", [{1: 1}, {b"a": 1}, [], Symbol("x")])
 def test_fields_have_symbols_as_keys(properties: object) -> None:
     with pytest.raises(AmqpProtocolError, match="properties of begin"):
         decode(0x11, None, UInt(0), UInt(0), UInt(0), None, None, None, properties)
