@@ -149,6 +149,7 @@ async def run_stranger(name: str) -> AsyncIterator[Stranger]:
             pytest.fail("node is missing")
         command, environment = [*node("amqp/rhea_peer.js"), name.partition("-of-")[2]], node_environment()
     async with running(command, environment) as program:
+        await program.line('["ready"')
         yield Stranger(name, program)
 
 
@@ -159,6 +160,7 @@ async def run_uamqp() -> AsyncIterator[Stranger]:
     authority.issue_cert("localhost").configure_cert(tls)
     with authority.cert_pem.tempfile() as ca_file:
         async with running(python("amqp/uamqp_peer.py"), {"CA_FILE": ca_file}) as program:
+            await program.line('["ready"')
             yield Stranger("uamqp", program, tls)
 
 

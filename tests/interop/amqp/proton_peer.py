@@ -169,6 +169,7 @@ class Peer(Orders):
         injector = EventInjector()
         self.container.selectable(injector)
         threading.Thread(target=listen, args=(injector,), daemon=True).start()
+        say("ready")
 
     def on_connection_bound(self, event: Any) -> None:
         self.connection, self.transport = event.connection, event.transport

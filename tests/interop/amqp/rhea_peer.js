@@ -192,3 +192,4 @@ readline.createInterface({ input: process.stdin }).on("line", (line) => {
   const order = JSON.parse(line);
   orders[order.do](order);
 });
+say("ready");

@@ -168,6 +168,7 @@ def main() -> None:
     orders: queue.Queue[str] = queue.Queue()
     threading.Thread(target=listen, args=(orders,), daemon=True).start()
     peer = Peer()
+    say("ready")
     while True:
         while not orders.empty():
             order = json.loads(orders.get())
