@@ -4,7 +4,8 @@ C2dError
 ├── InvalidInputError (also ValueError)   your mistake; no byte was sent
 │   ├── ConnectionStringError
 │   ├── InvalidMessageError               carries field, limit and actual value
-│   └── TransportUnavailableError         unknown name, or its extra is not installed
+│   ├── TransportUnavailableError         unknown name, or its extra is not installed
+│   └── UnsupportedOperationError         this transport cannot do it; carries what it can
 ├── PayloadError (also ValueError)        the body is not what payload_type says; carries the body
 ├── SettlementError
 │   ├── UnsupportedSettlementError        this wire cannot say it; no byte was sent
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from c2dkit._rules.settlement import Settlement
+    from c2dkit.transports._ports import ServiceOperation
 
 __all__ = [
     "AlreadySettledError",
@@ -59,6 +61,7 @@ __all__ = [
     "ThrottledError",
     "TransportUnavailableError",
     "UnauthorizedError",
+    "UnsupportedOperationError",
     "UnsupportedSettlementError",
 ]
 
@@ -118,6 +121,26 @@ class InvalidMessageError(InvalidInputError):
 
 class TransportUnavailableError(InvalidInputError):
     """No such transport, or the extra that it needs is not installed."""
+
+
+class UnsupportedOperationError(InvalidInputError):
+    """This transport has no way to do it; nothing was connected and nothing sent.
+
+    Attributes:
+        operation: What was asked for.
+        transport: The transport's name.
+        supported: What this transport can do.
+    """
+
+    def __init__(self, operation: ServiceOperation, *, transport: str, supported: frozenset[ServiceOperation]) -> None:
+        can = ", ".join(sorted(s.value for s in supported)) or "nothing"
+        super().__init__(
+            f"{transport} cannot do {operation.value}; it can do {can}. "
+            "Choose a transport whose `operations` has it, for example amqp."
+        )
+        self.operation = operation
+        self.transport = transport
+        self.supported = supported
 
 
 class PayloadError(C2dError, ValueError):

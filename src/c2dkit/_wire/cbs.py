@@ -12,10 +12,21 @@ from uuid import UUID
 from c2dkit._protocols import amqp
 from c2dkit._wire.amqp import CBS_ADDRESS
 
-__all__ = ["PutToken", "TokenAnswer", "decode_answer", "decode_put_token", "encode_answer", "encode_put_token"]
+__all__ = [
+    "BEARER_TOKEN_TYPE",
+    "SAS_TOKEN_TYPE",
+    "PutToken",
+    "TokenAnswer",
+    "decode_answer",
+    "decode_put_token",
+    "encode_answer",
+    "encode_put_token",
+]
 
 MessageId = int | UUID | bytes | str | None
 SAS_TOKEN_TYPE: Final = "servicebus.windows.net:sastoken"  # noqa: S105 - a type's name
+BEARER_TOKEN_TYPE: Final = "bearer"  # noqa: S105 - a type's name
+"""Of a token of Entra ID, as .NET and Python write it; Node writes the type of a signature."""
 
 
 class PutToken(NamedTuple):
@@ -24,12 +35,14 @@ class PutToken(NamedTuple):
     Attributes:
         message_id: The requester's id, of whatever AMQP type it chose; the answer must carry it unchanged.
         audience: What the token is for, as the requester writes it. SDKs differ, so nothing may depend on it.
-        token: The token's text.
+        token: The token's text; one of Entra ID has ``Bearer`` before it.
+        token_type: What kind of token it is, as the requester writes it. SDKs differ here too.
     """
 
     message_id: MessageId
     audience: str
     token: str
+    token_type: str = SAS_TOKEN_TYPE
 
     def __repr__(self) -> str:
         return f"PutToken(message_id={self.message_id!r}, audience={self.audience!r})"
@@ -48,7 +61,7 @@ def encode_put_token(request: PutToken) -> bytes:
     return amqp.encode_message(
         amqp.AmqpMessage(
             properties=amqp.Properties(message_id=request.message_id, to=CBS_ADDRESS, reply_to="cbs"),
-            application_properties={"operation": "put-token", "type": SAS_TOKEN_TYPE, "name": request.audience},
+            application_properties={"operation": "put-token", "type": request.token_type, "name": request.audience},
             value=request.token,
             has_value=True,
         )
@@ -67,7 +80,8 @@ def decode_put_token(payload: bytes) -> PutToken:
     token = message.value
     if properties.get("operation") != "put-token" or not isinstance(token, str):
         raise ValueError("not a put-token request")
-    return PutToken(message.properties.message_id if message.properties else None, str(properties.get("name")), token)
+    message_id = message.properties.message_id if message.properties else None
+    return PutToken(message_id, str(properties.get("name")), token, str(properties.get("type")))
 
 
 def encode_answer(answer: TokenAnswer) -> bytes:

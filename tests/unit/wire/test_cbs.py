@@ -9,8 +9,16 @@ from c2dkit._wire import cbs
 @pytest.mark.parametrize("message_id", ["text", amqp.ULong(0), None])
 def test_a_request_comes_back_as_it_was(message_id: cbs.MessageId) -> None:
     request = cbs.decode_put_token(cbs.encode_put_token(cbs.PutToken(message_id, "hub/devices/d1", "the token")))
-    assert request == (message_id, "hub/devices/d1", "the token")
+    assert request == (message_id, "hub/devices/d1", "the token", "servicebus.windows.net:sastoken")
     assert type(request.message_id) is type(message_id)
+
+
+def test_the_type_of_a_token_of_entra_id() -> None:
+    sent = cbs.PutToken("id", "https://iothubs.azure.net/.default", "Bearer e30", cbs.BEARER_TOKEN_TYPE)
+    message = amqp.decode_message(cbs.encode_put_token(sent))
+    assert message.application_properties is not None
+    assert message.application_properties["type"] == "bearer"
+    assert cbs.decode_put_token(cbs.encode_put_token(sent)) == sent
 
 
 def test_the_token_is_not_in_the_repr() -> None:
