@@ -15,7 +15,7 @@ from c2dkit._errors import ConnectionStringError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DEVICE_KEYS", "SERVICE_KEYS", "split_connection_string", "split_host"]
+__all__ = ["DEVICE_KEYS", "SERVICE_KEYS", "check_host", "split_connection_string", "split_host"]
 
 DEVICE_KEYS: Final = frozenset(
     {
@@ -80,6 +80,17 @@ def split_host(text: str, key: str = "HostName") -> tuple[str, int | None]:
             f"{key} is not a host name, with or without a port (for example my-hub.azure-devices.net or localhost:5671)"
         )
     return match["host"], port
+
+
+def check_host(host_name: str, key: str) -> None:
+    """Check a host that is given without a port.
+
+    Raises:
+        ConnectionStringError: It is none, or it has a port. The error names ``key``.
+    """
+    host, _ = split_host(host_name, key)
+    if host != host_name:
+        raise ConnectionStringError(f"the port of {key} is an argument of its own")
 
 
 def _split_part(part: str, number: int) -> tuple[str, str]:

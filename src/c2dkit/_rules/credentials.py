@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, TypeAlias
 
 from c2dkit._errors import ConnectionStringError, InvalidMessageError
 from c2dkit._rules import sas
-from c2dkit._rules.connection_strings import DEVICE_KEYS, SERVICE_KEYS, split_connection_string, split_host
+from c2dkit._rules.connection_strings import (
+    DEVICE_KEYS,
+    SERVICE_KEYS,
+    check_host,
+    split_connection_string,
+    split_host,
+)
+from c2dkit._rules.entra import EntraCredential
 from c2dkit._rules.validation import check_device_id
 
-__all__ = ["DeviceCredential", "ServiceCredential"]
+if TYPE_CHECKING:
+    from os import PathLike
+
+__all__ = ["Credential", "DeviceCredential", "ServiceCredential"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +41,12 @@ class DeviceCredential:
         shared_access_signature: A token that somebody else made. c2dkit cannot renew it.
         gateway_host_name: The host to dial in the hub's place.
         gateway_port: The gateway's port, as ``port``.
-        x509: True where the device signs in with the certificate of its TLS context.
+        x509: True where the device signs in with a certificate: the one in ``certificate_file``, or else the one in
+            the ``ssl_context`` that its transport is given.
+        certificate_file: A PEM file with the certificate, and after it those of the authorities between it and the
+            one that the hub knows. It is read at each connect, so it may be renewed.
+        key_file: A PEM file with the private key; None where ``certificate_file`` has it.
+        key_password: What the private key is encrypted with, or None.
 
     Raises:
         ConnectionStringError: The parts do not make a credential.
@@ -45,15 +61,22 @@ class DeviceCredential:
     gateway_host_name: str | None = None
     gateway_port: int | None = None
     x509: bool = False
+    certificate_file: str | PathLike[str] | None = None
+    key_file: str | PathLike[str] | None = None
+    key_password: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        _check_host(self.host_name, "HostName")
+        check_host(self.host_name, "HostName")
         if self.gateway_host_name is not None:
-            _check_host(self.gateway_host_name, "GatewayHostName")
+            check_host(self.gateway_host_name, "GatewayHostName")
         _check_device_id(self.device_id)
         if (self.shared_access_key, self.shared_access_signature, self.x509 or None).count(None) != 2:
             raise ConnectionStringError("a device needs one of SharedAccessKey, SharedAccessSignature and x509=true")
         _check_secrets(self.shared_access_key, self.shared_access_signature, self.resource)
+        if self.certificate_file is not None and not self.x509:
+            raise ConnectionStringError("certificate_file goes with x509=True")
+        if self.certificate_file is None and not (self.key_file is None and self.key_password is None):
+            raise ConnectionStringError("key_file and key_password go with certificate_file")
 
     @classmethod
     def from_connection_string(cls, text: str) -> DeviceCredential:
@@ -130,7 +153,7 @@ class ServiceCredential:
     shared_access_signature: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        _check_host(self.host_name, "HostName")
+        check_host(self.host_name, "HostName")
         if (self.shared_access_key is None) == (self.shared_access_signature is None):
             raise ConnectionStringError("a back end needs one of SharedAccessKey and SharedAccessSignature")
         if self.shared_access_key is not None and self.shared_access_key_name is None:
@@ -180,6 +203,10 @@ class ServiceCredential:
         return _ready_made(self.shared_access_signature, self.resource, now)
 
 
+Credential: TypeAlias = DeviceCredential | ServiceCredential | EntraCredential
+"""Whoever connects."""
+
+
 def _required(values: dict[str, str], key: str) -> str:
     if key not in values:
         raise ConnectionStringError(f"{key} is missing")
@@ -190,12 +217,6 @@ def _x509(value: str | None) -> bool:
     if value is not None and value.lower() != "true":
         raise ConnectionStringError("x509 can only be true; leave it out where the device signs in with a key")
     return value is not None
-
-
-def _check_host(host_name: str, key: str) -> None:
-    host, _ = split_host(host_name, key)
-    if host != host_name:
-        raise ConnectionStringError(f"the port of {key} is an argument of its own")
 
 
 def _check_device_id(device_id: str) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import pickle
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +59,25 @@ def test_a_device_with_a_certificate(value: str) -> None:
     assert credential.x509
     with pytest.raises(ConnectionStringError, match="has no token"):
         credential.token(NOW)
+
+
+def test_the_certificate_of_a_device_may_be_in_files() -> None:
+    credential = DeviceCredential(
+        host_name="h",
+        device_id="d1",
+        x509=True,
+        certificate_file="c.pem",
+        key_file=Path("k.pem"),
+        key_password="s3cret",
+    )
+    assert (credential.certificate_file, credential.key_file) == ("c.pem", Path("k.pem"))
+    assert "s3cret" not in repr(credential)
+    with pytest.raises(ConnectionStringError, match="certificate_file goes with x509=True"):
+        DeviceCredential(host_name="h", device_id="d1", shared_access_key=KEY, certificate_file="c.pem")
+    with pytest.raises(ConnectionStringError, match="go with certificate_file"):
+        DeviceCredential(host_name="h", device_id="d1", x509=True, key_file="k.pem")
+    with pytest.raises(ConnectionStringError, match="go with certificate_file"):
+        DeviceCredential(host_name="h", device_id="d1", x509=True, key_password="s3cret")
 
 
 def test_a_device_behind_a_gateway() -> None:
