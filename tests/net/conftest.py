@@ -1,0 +1,137 @@
+"""Peers on loopback for what opens connections: a TLS server with a certificate of its own, and a real proxy."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from anyio.abc import SocketAttribute
+from anyio.streams.tls import TLSListener
+
+from c2dkit.hub._authority import CertificateAuthority
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from anyio.abc import ByteStream, Listener
+
+    Handler = Callable[[ByteStream], Awaitable[None]]
+
+BROKEN = (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
+
+
+class Peer:
+    """A server that does whatever a test wants with each connection.
+
+    Attributes:
+        port: Its port on 127.0.0.1.
+        over: Set when the handler of a connection has ended.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.over = anyio.Event()
+
+
+@asynccontextmanager
+async def serving(handler: Handler, context: ssl.SSLContext | None = None) -> AsyncGenerator[Peer]:
+    listener: Listener[ByteStream] = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    peer = Peer(listener.extra(SocketAttribute.local_port))
+    if context is not None:
+        listener = TLSListener(listener, context, standard_compatible=False)
+
+    async def handle(stream: ByteStream) -> None:
+        try:
+            with suppress(*BROKEN):
+                await handler(stream)
+        finally:
+            await anyio.aclose_forcefully(stream)
+            peer.over.set()
+
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, handle)
+        yield peer
+        tasks.cancel_scope.cancel()
+
+
+async def echo(stream: ByteStream) -> None:
+    async for data in stream:
+        await stream.send(data)
+
+
+async def silence(stream: ByteStream) -> None:
+    """Read to the end and say nothing."""
+    async for _ in stream:
+        pass
+
+
+async def head(stream: ByteStream) -> str:
+    """Read a request up to its empty line."""
+    data = b""
+    while not data.endswith(b"\r\n\r\n"):
+        data += await stream.receive(1)
+    return data.decode()
+
+
+class ConnectProxy:
+    """An HTTP proxy that does what CONNECT asks.
+
+    Attributes:
+        credentials: Who may ask, ``user:password``; None for everybody.
+        targets: What was asked for and granted.
+    """
+
+    def __init__(self, credentials: str | None = None) -> None:
+        self.credentials = credentials
+        self.targets: list[str] = []
+        self.refused = 0
+
+    async def serve(self, client: ByteStream) -> None:
+        request, *headers = (await head(client)).split("\r\n")
+        method, target, version = request.split(" ")
+        assert (method, version) == ("CONNECT", "HTTP/1.1")
+        if not self._grants(headers):
+            self.refused += 1
+            await client.send(b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=c2d\r\nContent-Length: 0\r\n\r\n")
+            return
+        host, _, port = target.rpartition(":")
+        self.targets.append(target)
+        async with await anyio.connect_tcp(host.strip("[]"), int(port)) as upstream:
+            await client.send(b"HTTP/1.1 200 Connection established\r\nVia: 1.1 test\r\n\r\n")
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(pump, client, upstream)
+                await pump(upstream, client)
+                tasks.cancel_scope.cancel()
+
+    def _grants(self, headers: list[str]) -> bool:
+        if self.credentials is None:
+            return True
+        return f"Proxy-Authorization: Basic {base64.b64encode(self.credentials.encode()).decode()}" in headers
+
+
+async def pump(source: ByteStream, sink: ByteStream) -> None:
+    with suppress(*BROKEN):
+        async for data in source:
+            await sink.send(data)
+    await anyio.aclose_forcefully(sink)
+
+
+@pytest.fixture
+def authority() -> CertificateAuthority:
+    return CertificateAuthority()
+
+
+@pytest.fixture
+def server_context(authority: CertificateAuthority) -> ssl.SSLContext:
+    """What a server on localhost shows."""
+    return authority.server_context()
+
+
+@pytest.fixture
+def trust(authority: CertificateAuthority) -> ssl.SSLContext:
+    """What a client needs for it."""
+    return ssl.create_default_context(cadata=authority.ca_pem.decode())
