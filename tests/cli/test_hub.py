@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from anyio.abc import Process
 
 PROGRAM = [sys.executable, "-c", "from c2dkit.cli import main; main()", "hub"]
-EPHEMERAL = ["--amqp-port", "0", "--mqtt-port", "0"]
+EPHEMERAL = ["--amqp-port", "0", "--mqtt-port", "0", "--https-port", "0"]
 
 
 @asynccontextmanager
@@ -62,11 +62,13 @@ async def test_the_hub_runs_until_it_is_told_to_stop(tmp_path: Path, number: sig
         assert stat.S_IMODE(ready_file.stat().st_mode) == 0o600
         assert facts["host"] == "localhost"
         assert set(facts["devices"]) == {"a", "b"}
-        for string in [facts["service_connection_string"], *facts["devices"].values(), facts["ca_file"]]:
+        services = [facts["service_connection_string"], facts["owner_connection_string"]]
+        for string in [*services, *facts["devices"].values(), facts["ca_file"]]:
             assert string in output
         assert ServiceCredential.from_connection_string(facts["service_connection_string"]).port
         device = DeviceCredential.from_connection_string(facts["devices"]["b"])
         assert device.dial == ("localhost", facts["ports"]["amqp"])
+        assert list(facts["ports"]) == ["amqp", "mqtt", "https"]
         for port in facts["ports"].values():
             await accepts(port, facts["ca_file"])
             await output_until(process, "an AMQP connection is over")
@@ -82,6 +84,13 @@ async def accepts(port: int, ca_file: str) -> None:
     await stream.send(b"AMQP\x00\x01\x00\x00")
     assert await stream.receive()
     await anyio.aclose_forcefully(stream)
+
+
+async def test_there_is_no_https_port_unless_asked_for(tmp_path: Path) -> None:
+    ready_file = tmp_path / "ready.json"
+    async with run("--amqp-port", "0", "--mqtt-port", "0", "--ready-file", str(ready_file)) as process:
+        await output_until(process, "HostName=host:port")
+        assert list(json.loads(ready_file.read_text())["ports"]) == ["amqp", "mqtt"]
 
 
 async def test_a_taken_port_is_told_in_one_line() -> None:
@@ -115,7 +124,15 @@ def test_what_cannot_be_is_told_and_exits_with_1(arguments: list[str], text: str
 def test_help_names_every_option() -> None:
     result = CliRunner().invoke(app, ["hub", "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
-    for option in ("--host", "--amqp-port", "--mqtt-port", "--device", "--feedback-interval", "--ready-file"):
+    for option in (
+        "--host",
+        "--amqp-port",
+        "--mqtt-port",
+        "--https-port",
+        "--device",
+        "--feedback-interval",
+        "--ready-file",
+    ):
         assert option in result.output
 
 

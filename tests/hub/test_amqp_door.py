@@ -24,14 +24,16 @@ from c2dkit._wire.amqp import (
     device_address,
     encode_message,
 )
-from c2dkit.hub import HubOptions, LocalHub
+from c2dkit.hub import HubOptions, LocalHub, TokenIssuer
 from c2dkit.hub import _amqp as door
 from c2dkit.hub import _amqp_cbs as cbs_node
 from c2dkit.hub import _amqp_grants as grants
 from c2dkit.transports import AmqpDeviceTransport, MqttDeviceTransport
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncGenerator
+    from pathlib import Path
 
     from anyio.abc import ByteStream
 
@@ -98,11 +100,17 @@ class Client:
         await self.next(amqp.LinkFlowed)
         return link
 
-    async def put_token(self, session: amqp.Session, token: str, message_id: cbs.MessageId = "id-1") -> cbs.TokenAnswer:
+    async def put_token(
+        self,
+        session: amqp.Session,
+        token: str,
+        message_id: cbs.MessageId = "id-1",
+        token_type: str = cbs.SAS_TOKEN_TYPE,
+    ) -> cbs.TokenAnswer:
         if self._tokens is None:
             self._tokens = await self.sender(session, "$cbs"), await self.receiver(session, "$cbs")
         requests, answers = self._tokens
-        payload = cbs.encode_put_token(cbs.PutToken(message_id, "any audience", token))
+        payload = cbs.encode_put_token(cbs.PutToken(message_id, "any audience", token, token_type))
         delivery_id = requests.send(payload, tag=b"1")
         await self.send()
         # The request is settled before it is answered.
@@ -132,9 +140,12 @@ def token_of(hub: LocalHub, device_id: str | None = None) -> str:
 
 
 @asynccontextmanager
-async def connection(hub: LocalHub, sasl: amqp.SaslClient | None = None) -> AsyncGenerator[Client]:
+async def connection(
+    hub: LocalHub, sasl: amqp.SaslClient | None = None, context: ssl.SSLContext | None = None
+) -> AsyncGenerator[Client]:
+    context = context or hub.ssl_context()
     stream = await anyio.connect_tcp(
-        "localhost", hub.port, ssl_context=hub.ssl_context(), tls_hostname="localhost", tls_standard_compatible=False
+        "localhost", hub.port, ssl_context=context, tls_hostname="localhost", tls_standard_compatible=False
     )
     with anyio.fail_after(5):
         try:
@@ -512,6 +523,69 @@ async def test_a_close_is_answered() -> None:
         await client.send()
         assert (await client.next(amqp.Closed)).error is None
         await client.closed()
+
+
+def certified(hub: LocalHub, folder: Path) -> ssl.SSLContext:
+    """Register dev-x and dev-y, which sign in with certificates, and return a context with that of dev-x."""
+    for device_id in ("dev-x", "dev-y"):
+        hub.add_device(device_id, ca_signed=True)
+    file = folder / "dev-x.pem"
+    file.write_bytes(hub.issue_certificate("dev-x"))
+    context = hub.ssl_context()
+    context.load_cert_chain(file)
+    return context
+
+
+# Node, Java: no SASL. c2dkit: EXTERNAL. With the others the identity is in the handshake just the same.
+@pytest.mark.parametrize("sasl", [None, amqp.external(), amqp.mssbcbs(), amqp.anonymous()])
+async def test_a_certificate_opens_what_is_its_devices_and_no_more(
+    sasl: amqp.SaslClient | None, tmp_path: Path
+) -> None:
+    async with LocalHub() as hub, connection(hub, sasl, certified(hub, tmp_path)) as client:
+        session = await client.begin()
+        for source in (device_address("dev-y"), device_address(DEVICE), FEEDBACK_ADDRESS):
+            assert await refusal(client, session, source=source) == "amqp:unauthorized-access"
+        assert await refusal(client, session, target=SERVICE_ADDRESS) == "amqp:unauthorized-access"
+        await client.sender(session, "/devices/dev-x/messages/events")
+        await client.receiver(session, device_address("dev-x"))
+        queue(hub, b"m1", device_id="dev-x")
+        assert decode_message((await client.next(amqp.TransferReceived)).payload).body == b"m1"
+
+
+async def test_a_connection_with_a_certificate_is_not_closed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(door, "ANONYMOUS_SECONDS", 0.05)
+    async with LocalHub() as hub, connection(hub, context=certified(hub, tmp_path)) as client:
+        session = await client.begin()
+        async with connection(hub) as later:
+            await later.begin()
+            await later.next(amqp.Closed, skip=amqp.SessionEnded)
+        await client.receiver(session, device_address("dev-x"))
+
+
+@pytest.mark.parametrize("token_type", ["bearer", "Bearer", "jwt", cbs.SAS_TOKEN_TYPE])  # .NET, Python, uamqp, Node
+async def test_a_token_of_entra_id_is_known_by_its_text_whatever_its_type(token_type: str) -> None:
+    issuer = TokenIssuer.create()
+    async with LocalHub(issuers=[issuer]) as hub, connection(hub) as client:
+        session = await client.begin()
+        answer = await client.put_token(session, f"Bearer {issuer.token()}", token_type=token_type)
+        assert answer.status_code == 200
+        await client.sender(session, SERVICE_ADDRESS)
+        assert await refusal(client, session, source=device_address(DEVICE)) == "amqp:unauthorized-access"
+
+
+async def test_links_end_with_the_token_of_entra_id_and_a_fresh_one_keeps_them() -> None:
+    issuer = TokenIssuer.create()
+    async with LocalHub(issuers=[issuer]) as hub, connection(hub) as client:
+        session = await client.begin()
+        await client.put_token(session, f"Bearer {issuer.token()}")
+        await client.sender(session, SERVICE_ADDRESS)
+        await client.put_token(session, f"Bearer {issuer.token(timedelta(hours=2))}")
+        hub.clock.advance(timedelta(hours=1, minutes=6))
+        assert (await client.put_token(session, f"Bearer {issuer.token(timedelta(0))}")).status_code == 401
+        hub.clock.advance(timedelta(hours=1))
+        event = await client.next(amqp.LinkDetached)
+        assert event.error is not None
+        assert event.error.condition == "amqp:unauthorized-access"
 
 
 async def test_a_connection_without_a_token_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,8 @@ async def test_connection_strings_have_the_port_and_the_keys() -> None:
         assert device.shared_access_key == hub._state.device("dev-2").primary_key
         service = ServiceCredential.from_connection_string(hub.service_connection_string)
         assert (service.dial, service.shared_access_key_name) == (("localhost", hub.port), "service")
+        owner = ServiceCredential.from_connection_string(hub.owner_connection_string)
+        assert (owner.dial, owner.shared_access_key_name) == (("localhost", hub.port), "iothubowner")
 
 
 async def test_devices_can_be_added() -> None:
@@ -69,7 +71,7 @@ async def test_a_bad_device_id_is_refused_before_anything_listens() -> None:
 
 async def test_what_needs_a_listening_hub_says_so() -> None:
     hub = LocalHub()
-    for read in ("port", "ports", "ca_file", "service_connection_string"):
+    for read in ("port", "ports", "ca_file", "service_connection_string", "owner_connection_string"):
         with pytest.raises(ClosedError, match="async with"):
             getattr(hub, read)
 
@@ -100,7 +102,7 @@ async def test_one_port_tells_the_protocols_apart() -> None:
         await anyio.aclose_forcefully(stream)
 
 
-@pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\n\r\n", b"AMQX", b"\x00"])
+@pytest.mark.parametrize("first", [b"OPTIONS * HTTP/1.1\r\n\r\n", b"AMQX", b"\x00"])
 async def test_an_unknown_protocol_is_closed(first: bytes) -> None:
     async with LocalHub() as hub:
         stream = await connect(hub)
@@ -213,6 +215,12 @@ async def test_standard_ports_are_left_out_of_connection_strings(monkeypatch: py
         assert f"HostName=localhost:{hub.port};" in hub.service_connection_string
         monkeypatch.setattr("c2dkit.hub._local_hub.AMQP_PORT", hub.ports[0])
         monkeypatch.setattr("c2dkit.hub._local_hub.MQTT_PORT", hub.ports[1])
+        assert "HostName=localhost;" in hub.service_connection_string
+    async with LocalHub(mqtt_port=0, https_port=0) as hub:
+        monkeypatch.setattr("c2dkit.hub._local_hub.AMQP_PORT", hub.ports[0])
+        monkeypatch.setattr("c2dkit.hub._local_hub.MQTT_PORT", hub.ports[1])
+        assert f"HostName=localhost:{hub.port};" in hub.service_connection_string
+        monkeypatch.setattr("c2dkit.hub._local_hub.HTTPS_PORT", hub.ports[2])
         assert "HostName=localhost;" in hub.service_connection_string
 
 

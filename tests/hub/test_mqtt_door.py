@@ -17,7 +17,9 @@ from c2dkit.hub import HubOptions, LocalHub
 from c2dkit.hub import _mqtt as door
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncGenerator
+    from pathlib import Path
 
     from anyio.abc import ByteStream
 
@@ -83,9 +85,10 @@ def credential(hub: LocalHub, device_id: str = DEVICE) -> DeviceCredential:
 
 
 @asynccontextmanager
-async def connection(hub: LocalHub) -> AsyncGenerator[Client]:
+async def connection(hub: LocalHub, context: ssl.SSLContext | None = None) -> AsyncGenerator[Client]:
+    context = context or hub.ssl_context()
     stream = await anyio.connect_tcp(
-        "localhost", hub.port, ssl_context=hub.ssl_context(), tls_hostname="localhost", tls_standard_compatible=False
+        "localhost", hub.port, ssl_context=context, tls_hostname="localhost", tls_standard_compatible=False
     )
     with anyio.fail_after(5):
         try:
@@ -369,6 +372,33 @@ async def test_more_than_one_message_waits_for_its_puback_but_no_more_than_the_w
         await client.round_trip()  # would meet m3
         await client.acknowledge(first)
         assert (await client.receive()).payload == b"m3"
+
+
+@pytest.mark.parametrize("password", [None, b""])
+@pytest.mark.parametrize(("device_id", "answer"), [("dev-x", 0), (DEVICE, 5)])
+async def test_a_certificate_stands_in_the_place_of_a_password(
+    tmp_path: Path, password: bytes | None, device_id: str, answer: int
+) -> None:
+    async with LocalHub() as hub:
+        hub.add_device("dev-x", ca_signed=True)
+        file = tmp_path / "dev-x.pem"
+        file.write_bytes(hub.issue_certificate("dev-x"))
+        context = hub.ssl_context()
+        context.load_cert_chain(file)
+        async with connection(hub, context) as client:
+            client.engine.connect(client_id=device_id, username=username("localhost", device_id), password=password)
+            await client.send()
+            assert (await client.next(mqtt.ConnackReceived)).return_code == answer
+
+
+async def test_a_device_that_is_disabled_is_dropped_and_keeps_its_messages() -> None:
+    async with LocalHub() as hub, connected(hub) as client:
+        await client.subscribe()
+        send(hub, b"m1")
+        await client.receive()
+        hub.disable_device(DEVICE)
+        await client.closed()
+        assert hub.queue_depth(DEVICE) == 1
 
 
 async def test_nothing_is_kept_of_a_connection_that_is_over() -> None:

@@ -26,6 +26,7 @@ __all__ = ["hub"]
 
 STANDARD_AMQP_PORT = 5671
 STANDARD_MQTT_PORT = 8883
+PORT_NAMES = ("amqp", "mqtt", "https")  # the last only where it was asked for
 
 
 def hub(
@@ -34,6 +35,15 @@ def hub(
     ] = "localhost",
     amqp_port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = STANDARD_AMQP_PORT,
     mqtt_port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = STANDARD_MQTT_PORT,
+    https_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="One more port; 443 is what official SDKs dial for HTTPS and WebSockets, and takes privileges. "
+            "0 takes a free port. [default: none]",
+        ),
+    ] = None,
     device: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="A device to start with; may be repeated. [default: dev-1]")
     ] = None,
@@ -51,7 +61,7 @@ def hub(
 ) -> None:
     """Run a local hub until it is interrupted. Nothing is kept beyond its end.
 
-    Clients of c2dkit and the official Azure SDKs work against it; every port takes AMQP and MQTT, over TLS.
+    Clients of c2dkit and the official Azure SDKs work against it. Every port takes AMQP, MQTT, HTTPS and WebSockets.
     """
     if verbose:
         logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
@@ -62,6 +72,7 @@ def hub(
             host=host,
             amqp_port=amqp_port,
             mqtt_port=mqtt_port,
+            https_port=https_port,
             options=HubOptions(feedback_interval=timedelta(seconds=feedback_interval)),
         )
         asyncio.run(_serve(local_hub, device or ["dev-1"], ready_file))
@@ -113,21 +124,24 @@ def _ready(path: Path | None, facts: Mapping[str, object]) -> Generator[None]:
 def _facts(hub: LocalHub, devices: Sequence[str]) -> dict[str, object]:
     return {
         "service_connection_string": hub.service_connection_string,
+        "owner_connection_string": hub.owner_connection_string,
         "devices": {device_id: hub.device_connection_string(device_id) for device_id in devices},
         "ca_file": str(hub.ca_file),
         "host": hub.host,
-        "ports": dict(zip(("amqp", "mqtt"), hub.ports, strict=True)),
+        "ports": dict(zip(PORT_NAMES, hub.ports, strict=False)),
     }
 
 
 def _describe(hub: LocalHub, devices: Sequence[str]) -> str:
-    amqp_port, mqtt_port = hub.ports
+    ports = ", ".join(map(str, hub.ports))
     strings = "\n".join(f"  {device_id}: {hub.device_connection_string(device_id)}" for device_id in devices)
     return f"""\
-The hub listens on {hub.host}, ports {amqp_port} and {mqtt_port}; each takes AMQP and MQTT. Ctrl+C ends it.
+The hub listens on {hub.host}, ports {ports}; each takes AMQP, MQTT, HTTPS and WebSockets. Ctrl+C ends it.
 
 Back end:
   {hub.service_connection_string}
+  with the right to read the registry as well (queue depth):
+  {hub.owner_connection_string}
 Devices:
 {strings}
 
@@ -139,7 +153,8 @@ Its certificate authority, which is new on every start: {hub.ca_file}
   azure-iot-hub (AMQP):       trusts certifi.where() only: append the file to a copy of that bundle and have
                               certifi.where return the copy
 
-The official SDKs dial ports 5671 (AMQP) and 8883 (MQTT), whatever the hub's are; only Node.js takes HostName=host:port.
+The official SDKs dial ports 5671 (AMQP), 8883 (MQTT) and 443 (HTTPS, WebSockets: --https-port), whatever the hub's
+are; only Node.js takes HostName=host:port, and only for AMQP and MQTT.
 """
 
 
@@ -157,5 +172,5 @@ def _write_atomically(path: Path, text: str) -> None:
 
 def _explain(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
-        return f"{error.strerror}. Other ports: --amqp-port and --mqtt-port, where 0 takes a free one."
+        return f"{error.strerror}. Other ports: --amqp-port, --mqtt-port, --https-port, where 0 takes a free one."
     return str(error)

@@ -21,6 +21,7 @@ from c2dkit.hub._amqp_cbs import CbsAnswers, CbsRequests
 from c2dkit.hub._amqp_grants import Grants
 from c2dkit.hub._amqp_links import EventsLink, Incoming, ServiceBoundLink
 from c2dkit.hub._amqp_queues import DeviceBoundLink, FeedbackLink, Outgoing
+from c2dkit.hub._certificates import peer_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,7 +71,7 @@ class AmqpVisit:
     def __init__(self, core: HubCore, stream: ByteStream, initial: bytes, on_closed: Callable[[Visit], None]) -> None:
         self._core = core
         self._on_closed = on_closed
-        self._grants = Grants(core, self._reauthorize)
+        self._grants = Grants(core, peer_certificate(stream), self._reauthorize)
         self._links: dict[Incoming | Outgoing, None] = {}
         self._over = False
         self._engine = amqp.Connection(
@@ -137,8 +138,10 @@ class AmqpVisit:
     def _authenticate(self, event: amqp.SaslInitReceived) -> None:
         if event.mechanism in WITHOUT_IDENTITY:
             return
-        if event.mechanism != "PLAIN":
-            raise UnauthorizedError("this hub takes no client certificates")
+        if event.mechanism == "EXTERNAL":
+            if self._grants.certificate is None:
+                raise UnauthorizedError("EXTERNAL needs a client certificate in the TLS handshake")
+            return
         _, username, password = (event.initial_response or b"").decode().split("\0")
         self._grants.put(self._core.auth.plain(username, password))
 

@@ -1,4 +1,4 @@
-"""What the tokens that were put on one AMQP connection allow, each until it expires."""
+"""What one AMQP connection allows: its client certificate, and the tokens that were put, each until it expires."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ MAX_GRANTS: Final = 1000
 class Grants:
     """The grants of one connection; a token that is put again takes the place of the one before.
 
-    ``on_expired`` is called whenever one has gone.
+    ``certificate`` is that of the TLS handshake, if any, and goes as far as it goes for devices. ``on_expired`` is called
+    whenever a grant has gone.
     """
 
-    def __init__(self, core: HubCore, on_expired: Callable[[], None]) -> None:
+    def __init__(self, core: HubCore, certificate: bytes | None, on_expired: Callable[[], None]) -> None:
+        self.certificate = certificate
         self._core = core
         self._on_expired = on_expired
         self._grants: dict[tuple[str | None, str], Grant] = {}
         self._timer: Timer | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._grants)
+        return bool(self._grants) or self.certificate is not None
 
     def put(self, grant: Grant) -> None:
         """Add a grant.
@@ -48,7 +50,7 @@ class Grants:
         self._schedule()
 
     def require_device(self, device_id: str) -> None:
-        """Check that a grant lets its bearer be a device.
+        """Check that a grant, or the certificate, lets its bearer be a device.
 
         Raises:
             UnauthorizedError: None does.
@@ -60,6 +62,8 @@ class Grants:
                     return self._core.auth.require_device(grant, device_id)
                 except UnauthorizedError as error:
                     refusal = error
+        if self.certificate is not None:
+            return self._core.auth.require_certificate(self.certificate, device_id)
         raise refusal
 
     def require_service(self, path: str) -> None:

@@ -1,26 +1,37 @@
-"""Checks shared access signatures: who signed, is the key right, is it in time, what does it allow.
+"""Checks who somebody is, by shared access signature, Entra ID token or certificate, and what that allows.
 
-Source: IoT Hub developer guide, "Control access to IoT Hub with shared access signatures". Every refusal is 401003, as
-IoT Hub's troubleshooting page on that code has it; the texts say which cause, and never show the token.
+Sources: IoT Hub developer guide, "Control access to IoT Hub with shared access signatures", "Control access to IoT Hub by
+using Microsoft Entra ID" and "Authenticate identities with X.509 certificates". Every refusal is 401003, as IoT Hub's
+troubleshooting page on that code has it; the texts say which cause, and never show the token.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote
 
 from c2dkit._errors import UnauthorizedError
 from c2dkit._rules import sas
-from c2dkit.hub._identities import Right
+from c2dkit.hub._certificates import thumbprints
+from c2dkit.hub._identities import Authentication, Policy, Right
+from c2dkit.hub._issuers import check_token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from c2dkit.hub._identities import Device, Policy
+    from c2dkit.hub._certificates import TrustedCertificates
+    from c2dkit.hub._identities import Device
+    from c2dkit.hub._issuers import TokenIssuer
     from c2dkit.hub._state import HubState
 
 __all__ = ["Authenticator", "Grant"]
+
+
+BEARER: Final = "bearer "  # RFC 7235, 2.1: a scheme's name may be in any case
+
+ENTRA: Final = Policy(name="Microsoft Entra ID", rights=frozenset(Right) - {Right.DEVICE_CONNECT})
+"""What a token of Entra ID allows here. IoT Hub goes by the roles of its identity, and lets no device in by it."""
 
 
 class Grant(NamedTuple):
@@ -30,7 +41,7 @@ class Grant(NamedTuple):
         resource: The decoded ``sr`` of the token: what it is limited to.
         expires_at: When it ends.
         device_id: The device whose own key signed it, or None.
-        policy: The policy whose key signed it, or None.
+        policy: The policy whose key signed it, or None; ``ENTRA`` for a token of Entra ID.
     """
 
     resource: str
@@ -40,13 +51,15 @@ class Grant(NamedTuple):
 
 
 class Authenticator:
-    """Verifies tokens against the identities of one hub.
+    """Verifies tokens and certificates against the identities of one hub.
 
     Args:
         state: Has the devices.
         policies: The shared access policies by name.
         host_names: The names that the hub goes by, without ports.
         now: The hub's clock.
+        certificates: Knows the certificate authorities.
+        issuers: Whose tokens are taken for those of Entra ID.
     """
 
     def __init__(
@@ -55,12 +68,17 @@ class Authenticator:
         policies: Mapping[str, Policy],
         host_names: Collection[str],
         now: Callable[[], datetime],
+        *,
+        certificates: TrustedCertificates,
+        issuers: Iterable[TokenIssuer] = (),
     ) -> None:
         self._state = state
         self._policies = policies
         self._host_names = tuple(host_names)
         self._short_names = frozenset(name.partition(".")[0].lower() for name in host_names)
         self._now = now
+        self._certificates = certificates
+        self._issuers = {issuer.name: issuer for issuer in issuers}
 
     def device(self, token: str, device_id: str) -> Grant:
         """Check that a token lets its bearer connect as a device.
@@ -96,7 +114,7 @@ class Authenticator:
             raise UnauthorizedError("the user name is neither {device}@sas.{hub} nor {policy}@sas.root.{hub}")
         if not is_policy:
             return self.device(password, name)
-        grant = self.verify(password)
+        grant = self._verify_signature(password)
         if grant.policy is None or grant.policy.name != name:
             raise UnauthorizedError("the token was not made with the policy that the user name has")
         return grant
@@ -104,9 +122,17 @@ class Authenticator:
     def verify(self, token: str) -> Grant:
         """Check signature, expiry and host of a token (CBS put-token); what it is for is checked when it is used.
 
+        What begins with ``Bearer`` is a token of Entra ID, whatever type its bearer says that it is: SDKs differ.
+
         Raises:
             UnauthorizedError: It does not hold.
         """
+        if token[: len(BEARER)].lower() == BEARER:
+            end = check_token(token[len(BEARER) :], self._issuers, self._now())
+            return Grant(self._host_names[0], end, policy=ENTRA)
+        return self._verify_signature(token)
+
+    def _verify_signature(self, token: str) -> Grant:
         try:
             parsed = sas.parse(token)
         except ValueError as error:
@@ -124,15 +150,32 @@ class Authenticator:
             UnauthorizedError: It does not.
         """
         self._check_time(grant)
-        device = self._device(device_id)
-        if not device.enabled:
-            raise UnauthorizedError("the device is disabled")
+        self._enabled_device(device_id)
         if grant.policy is not None:
             _check_right(grant.policy, Right.DEVICE_CONNECT)
         elif grant.device_id != device_id:
             raise UnauthorizedError("the token was made with the key of another device")
         if not self._covers(grant.resource, f"devices/{device_id}"):
             raise UnauthorizedError("the token's resource does not cover the device")
+
+    def require_certificate(self, certificate: bytes | None, device_id: str) -> None:
+        """Check that the certificate of a TLS handshake, in DER, lets its bearer connect as a device.
+
+        Raises:
+            UnauthorizedError: It does not, or there is none.
+        """
+        if certificate is None:
+            raise UnauthorizedError("there is neither a token nor a client certificate")
+        device = self._enabled_device(device_id)
+        match device.authentication:
+            case Authentication.SAS:
+                raise UnauthorizedError("the device signs in with a key, not with a certificate")
+            case Authentication.SELF_SIGNED:
+                if thumbprints(certificate).isdisjoint(device.thumbprints):
+                    raise UnauthorizedError("the certificate has neither of the device's thumbprints")
+            case Authentication.CERTIFICATE_AUTHORITY:
+                if self._certificates.issued_to(certificate) != device_id:
+                    raise UnauthorizedError("no registered authority has issued the certificate for this device")
 
     def require_service(self, grant: Grant, right: Right, path: str = "") -> None:
         """Check that a grant is in time and gives a right to an endpoint, for example ``"messages/devicebound"``.
@@ -159,6 +202,8 @@ class Authenticator:
         if len(parts) < 3 or parts[1] != "devices":
             raise UnauthorizedError("the token names neither a device nor a shared access policy")
         device = self._device(parts[2] if parts[2] in self._state.devices else unquote(parts[2]))
+        if device.authentication is not Authentication.SAS:
+            raise UnauthorizedError("the device signs in with a certificate, not with a key")
         _check_signature(parsed, device)
         return Grant(parsed.resource, _expiry(parsed), device_id=device.device_id)
 
@@ -166,6 +211,12 @@ class Authenticator:
         device = self._state.devices.get(device_id)
         if device is None:
             raise UnauthorizedError("the hub has no such device")
+        return device
+
+    def _enabled_device(self, device_id: str) -> Device:
+        device = self._device(device_id)
+        if not device.enabled:
+            raise UnauthorizedError("the device is disabled")
         return device
 
     def _is_own_host(self, resource: str) -> bool:
@@ -194,4 +245,4 @@ def _check_signature(parsed: sas.ParsedSas, signer: Device | Policy) -> None:
 
 def _check_right(policy: Policy, right: Right) -> None:
     if right not in policy.rights:
-        raise UnauthorizedError(f"the shared access policy does not have the right {right}")
+        raise UnauthorizedError(f"{policy.name} does not have the right {right}")

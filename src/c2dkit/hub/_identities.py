@@ -1,4 +1,4 @@
-"""Who may speak to a hub: devices and shared access policies, each with two keys."""
+"""Who may speak to a hub: devices, each with two keys or a certificate, and shared access policies with two keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from c2dkit._rules.sas import decode_key
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Device", "Policy", "Right", "default_policies", "new_device", "new_key"]
+__all__ = ["Authentication", "Device", "Policy", "Right", "default_policies", "new_device", "new_key"]
 
 _KEY_BYTES: Final = 32
 
@@ -36,6 +36,17 @@ class Right(StrEnum):
     REGISTRY_WRITE = "RegistryWrite"
 
 
+class Authentication(StrEnum):
+    """How a device signs in, in the words of IoT Hub's registry. One that signs in with one cannot use another."""
+
+    SAS = "sas"
+    """With one of its keys."""
+    SELF_SIGNED = "selfSigned"
+    """With a certificate of a registered thumbprint, whoever issued it."""
+    CERTIFICATE_AUTHORITY = "certificateAuthority"
+    """With a certificate of a registered authority, whose common name is the device id."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Device:
     """One device identity.
@@ -45,6 +56,8 @@ class Device:
         generation_id: 18 digits that tell this identity from another one that had the same device id.
         primary_key: Base64.
         secondary_key: Base64; works just as well as the primary key.
+        authentication: What the device signs in with.
+        thumbprints: The primary and the secondary one of ``SELF_SIGNED``, SHA-1 or SHA-256, in capital hex digits.
         enabled: False refuses every connection, send and receive.
     """
 
@@ -52,6 +65,8 @@ class Device:
     generation_id: str
     primary_key: str = field(repr=False)
     secondary_key: str = field(repr=False)
+    authentication: Authentication = Authentication.SAS
+    thumbprints: tuple[str, ...] = ()
     enabled: bool = True
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import anyio
@@ -11,7 +13,6 @@ from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSStream
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Mapping
 
     from anyio.abc import ByteStream, SocketListener, SocketStream
@@ -25,6 +26,9 @@ GREETING_SECONDS: Final = 30.0
 
 MAX_CONNECTIONS: Final = 10_000
 """How many connections a port keeps at a time; more are closed as they come."""
+
+REFUSED_SECONDS: Final = 1.0
+"""How long a client whose TLS handshake failed may take to close the connection."""
 
 RETRY_SECONDS: Final = 0.1
 """How long to wait after the operating system could not accept, for want of file descriptors for example."""
@@ -113,9 +117,7 @@ class Listener:
     async def _greet(self, stream: SocketStream) -> None:
         try:
             async with asyncio.timeout(GREETING_SECONDS):
-                encrypted = await TLSStream.wrap(
-                    stream, server_side=True, ssl_context=self._context, standard_compatible=False
-                )
+                encrypted = await self._encrypt(stream)
                 door, initial = await self._choose(encrypted)
         except Exception as error:  # noqa: BLE001 - whatever a stranger does costs him his connection and no more
             log.debug("a connection ended before it spoke a protocol: %r", error)
@@ -127,6 +129,14 @@ class Listener:
             return
         await anyio.aclose_forcefully(stream)
 
+    async def _encrypt(self, stream: SocketStream) -> TLSStream:
+        try:
+            return await TLSStream.wrap(stream, server_side=True, ssl_context=self._context, standard_compatible=False)
+        except ssl.SSLError as error:
+            log.info("refused a TLS handshake: %s", error.reason)
+            await _await_end(stream)
+            raise
+
     async def _choose(self, stream: ByteStream) -> tuple[Door, bytes]:
         initial = b""
         while True:
@@ -136,6 +146,14 @@ class Listener:
                     return door, initial
             if not any(first.startswith(initial) for first in self._doors):
                 raise ConnectionError("no known protocol")
+
+
+async def _await_end(stream: ByteStream) -> None:
+    """Go on reading for a moment: closing a socket that holds unread bytes could cost the client the TLS alert."""
+    with suppress(TimeoutError, anyio.EndOfStream, anyio.BrokenResourceError):
+        async with asyncio.timeout(REFUSED_SECONDS):
+            while True:
+                await stream.receive()
 
 
 async def _cancel(tasks: set[asyncio.Task[None]] | list[asyncio.Task[None]]) -> None:

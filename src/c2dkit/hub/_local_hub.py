@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Final, Self
 
 import anyio
 
-from c2dkit._errors import ClosedError
+from c2dkit._errors import ClosedError, InvalidInputError
 from c2dkit.hub._amqp import AmqpDoor
 from c2dkit.hub._auth import Authenticator
 from c2dkit.hub._authority import CertificateAuthority
+from c2dkit.hub._certificates import TrustedCertificates
 from c2dkit.hub._clock import HubClock
 from c2dkit.hub._core import HubCore
-from c2dkit.hub._identities import default_policies
+from c2dkit.hub._http import FIRST_BYTES, HttpDoor
+from c2dkit.hub._identities import Authentication, default_policies
 from c2dkit.hub._listener import Listener
 from c2dkit.hub._mqtt import MqttDoor
 from c2dkit.hub._options import HubOptions
@@ -27,22 +29,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
+    from c2dkit.hub._issuers import TokenIssuer
     from c2dkit.hub._listener import Door
 
 __all__ = ["LocalHub"]
 
 AMQP_PORT: Final = 5671
 MQTT_PORT: Final = 8883
+HTTPS_PORT: Final = 443
 WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - recognised, and listened on only where the caller says so
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 SERVICE_POLICY: Final = "service"
+OWNER_POLICY: Final = "iothubowner"
 
 
 class LocalHub:
     """A hub with the devices given, listening from ``async with`` until its end; nothing is kept beyond that.
 
-    Every port takes AMQP and MQTT alike, over TLS, and asks every client for a shared access signature. A hub may be
-    left by another task than the one that entered it.
+    Every port takes AMQP, MQTT and HTTPS alike, and AMQP and MQTT through WebSockets, over TLS, and lets nobody in
+    without a shared access signature, a certificate of a device or a token of ``issuers``. A hub may be left by another
+    task than the one that entered it.
 
     Args:
         devices: The ids of the first devices; their keys are made up.
@@ -51,7 +57,10 @@ class LocalHub:
         amqp_port: The port in the connection strings; 0 takes a free one.
         mqtt_port: A second port for clients that can dial only the standard ones (5671 and 8883); 0 takes a free one,
             None does without.
+        https_port: One more port for such clients, which dial 443 for HTTPS and WebSockets; 0 takes a free one, None
+            does without.
         options: Queue limits, times and the like, by default those of IoT Hub.
+        issuers: Whose tokens the hub takes from back ends for those of Microsoft Entra ID; by default nobody's.
 
     Raises:
         InvalidInputError: A device id breaks IoT Hub's rules.
@@ -64,17 +73,23 @@ class LocalHub:
         host: str = "localhost",
         amqp_port: int = 0,
         mqtt_port: int | None = None,
+        https_port: int | None = None,
         options: HubOptions | None = None,
+        issuers: Iterable[TokenIssuer] = (),
     ) -> None:
         self.clock: HubClock = HubClock()
         """The hub's clock; ``advance`` makes locks, messages and tokens expire without waiting."""
         self.host: str = "localhost" if host in WILDCARDS else host
         """The host name in the connection strings."""
         self._bind = host
-        self._ports = [amqp_port] if mqtt_port is None else [amqp_port, mqtt_port]
+        self._ports = [port for port in (amqp_port, mqtt_port, https_port) if port is not None]
         self._options = options or HubOptions()
         self._policies = default_policies()
+        self._issuers = tuple(issuers)
         self._authority = CertificateAuthority()
+        self._context = self._authority.server_context([self.host])
+        self._certificates = TrustedCertificates(self._context)
+        self._certificates.add_authority(self._authority.ca_pem)
         self._state = HubState(self._options, self.clock.now)
         self._listeners: list[Listener] = []
         self._core: HubCore | None = None
@@ -108,7 +123,7 @@ class LocalHub:
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """All ports: ``port``, and that of ``mqtt_port`` where one was asked for."""
+        """All ports: ``port``, and those of ``mqtt_port`` and ``https_port`` where they were asked for."""
         self._first()
         return tuple(listener.port for listener in self._listeners)
 
@@ -122,26 +137,88 @@ class LocalHub:
     @property
     def service_connection_string(self) -> str:
         """What a back end connects with: policy ``service``, which may send messages and receive feedback."""
-        key = self._policies[SERVICE_POLICY].primary_key
-        return f"HostName={self._host_name()};SharedAccessKeyName={SERVICE_POLICY};SharedAccessKey={key}"
+        return self._policy_connection_string(SERVICE_POLICY)
+
+    @property
+    def owner_connection_string(self) -> str:
+        """What an administrator connects with: policy ``iothubowner``, which may also read the registry, and all else."""
+        return self._policy_connection_string(OWNER_POLICY)
 
     def device_connection_string(self, device_id: str) -> str:
-        """What a device connects with.
+        """What a device connects with; for one that signs in with a certificate, all but the certificate.
 
         Raises:
             DeviceNotFoundError: The hub has no such device.
         """
-        key = self._state.device(device_id).primary_key
-        return f"HostName={self._host_name()};DeviceId={device_id};SharedAccessKey={key}"
+        device = self._state.device(device_id)
+        sas = device.authentication is Authentication.SAS
+        secret = f"SharedAccessKey={device.primary_key}" if sas else "x509=true"
+        return f"HostName={self._host_name()};DeviceId={device_id};{secret}"
 
-    def add_device(self, device_id: str) -> None:
-        """Register a device with an empty queue and a key of its own.
+    def add_device(
+        self,
+        device_id: str,
+        *,
+        certificate_pem: bytes | None = None,
+        secondary_certificate_pem: bytes | None = None,
+        ca_signed: bool = False,
+    ) -> None:
+        """Register a device with an empty queue, which signs in with a key of its own or else with a certificate.
+
+        Args:
+            device_id: The device.
+            certificate_pem: The certificate that the device signs in with, which the hub knows by its thumbprint,
+                whoever issued it.
+            secondary_certificate_pem: One more that is just as good, for the time when the first is replaced.
+            ca_signed: Whether the device signs in with any certificate that has the device id for its common name and
+                was issued by an authority of `add_certificate_authority`, or by the hub (`issue_certificate`).
 
         Raises:
-            InvalidInputError: The id breaks IoT Hub's rules.
+            InvalidInputError: The id breaks IoT Hub's rules, or a certificate is not one in PEM.
             ServiceError: There is such a device (409001).
         """
-        self._state.add_device(device_id)
+        pems = [pem for pem in (certificate_pem, secondary_certificate_pem) if pem is not None]
+        if pems and ca_signed:
+            raise InvalidInputError("ca_signed means any certificate of an authority; certificate_pem means one")
+        thumbprints = tuple(self._certificates.add_device(pem) for pem in pems)
+        device = self._state.add_device(device_id)
+        if pems:
+            device.authentication = Authentication.SELF_SIGNED
+            device.thumbprints = thumbprints
+        elif ca_signed:
+            device.authentication = Authentication.CERTIFICATE_AUTHORITY
+
+    def issue_certificate(self, device_id: str) -> bytes:
+        """Return a fresh private key and a certificate for a device, issued by the hub, as the text of one PEM file.
+
+        Raises:
+            InvalidInputError: The id is too long for a certificate, which names at most 64 characters.
+        """
+        return self._authority.issue_device_certificate(device_id)
+
+    def add_certificate_authority(self, certificate: bytes) -> None:
+        """Trust the certificates for devices that the owner of this one (PEM) has signed itself.
+
+        Raises:
+            InvalidInputError: It is no certificate in PEM, or not one of a certificate authority.
+        """
+        self._certificates.add_authority(certificate)
+
+    def disable_device(self, device_id: str) -> None:
+        """Refuse a device's connections and messages until it is enabled again; what is queued stays so.
+
+        Raises:
+            DeviceNotFoundError: The hub has no such device.
+        """
+        self._state.set_enabled(device_id, enabled=False)
+
+    def enable_device(self, device_id: str) -> None:
+        """Undo `disable_device`.
+
+        Raises:
+            DeviceNotFoundError: The hub has no such device.
+        """
+        self._state.set_enabled(device_id, enabled=True)
 
     def queue_depth(self, device_id: str) -> int:
         """Return how many messages wait for a device, those that it holds included.
@@ -168,13 +245,19 @@ class LocalHub:
         await asyncio.gather(*(listener.disconnect_all() for listener in self._listeners))
 
     async def _open(self) -> None:
-        auth = Authenticator(self._state, self._policies, {*LOOPBACK, _in_a_string(self.host)}, self.clock.now)
+        auth = Authenticator(
+            self._state,
+            self._policies,
+            {*LOOPBACK, _in_a_string(self.host)},
+            self.clock.now,
+            certificates=self._certificates,
+            issuers=self._issuers,
+        )
         self._core = HubCore(self._state, auth, self.clock, self._options, host_name=self.host)
         self._core.start()
-        doors: dict[bytes, Door] = {b"AMQP": AmqpDoor(self._core), b"\x10": MqttDoor(self._core)}
-        context = self._authority.server_context([self.host])
+        doors = _doors(self._core)
         for port in self._ports:
-            listener = Listener(context, doors)
+            listener = Listener(self._context, doors)
             await listener.open(self._bind, port)
             self._listeners.append(listener)
         self._ca_file = _write_ca_file(self._authority.ca_pem)
@@ -195,11 +278,21 @@ class LocalHub:
             raise _not_listening()
         return self._listeners[0]
 
+    def _policy_connection_string(self, policy: str) -> str:
+        key = self._policies[policy].primary_key
+        return f"HostName={self._host_name()};SharedAccessKeyName={policy};SharedAccessKey={key}"
+
     def _host_name(self) -> str:
         # Official SDKs dial the standard ports, and most of them bear no port in HostName.
-        standard = self.ports == (AMQP_PORT, MQTT_PORT)
+        standard = self.ports in ((AMQP_PORT, MQTT_PORT), (AMQP_PORT, MQTT_PORT, HTTPS_PORT))
         host = _in_a_string(self.host)
         return host if standard else f"{host}:{self.port}"
+
+
+def _doors(core: HubCore) -> dict[bytes, Door]:
+    amqp, mqtt = AmqpDoor(core), MqttDoor(core)
+    http = HttpDoor(core, {"amqpwsb10": amqp, "mqtt": mqtt})
+    return {b"AMQP": amqp, b"\x10": mqtt, **dict.fromkeys(FIRST_BYTES, http)}
 
 
 def _in_a_string(host: str) -> str:

@@ -14,6 +14,7 @@ from c2dkit._driver import Driver
 from c2dkit._errors import C2dError, DeviceNotFoundError, UnauthorizedError
 from c2dkit._protocols import mqtt
 from c2dkit._wire.mqtt import encode_topic, parse_username
+from c2dkit.hub._certificates import peer_certificate
 from c2dkit.hub._mqtt_sessions import Session, Sessions
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class MqttVisit:
     ) -> None:
         self._core = core
         self._sessions = sessions
+        self._certificate = peer_certificate(stream)
         self._on_closed = on_closed
         self._device_id: str | None = None
         self._session: Session | None = None
@@ -156,12 +158,15 @@ class MqttVisit:
         self._engine.connack(ACCEPTED, session_present=present)
 
     def _authenticate(self, event: mqtt.ConnectReceived) -> str:
-        if event.username is None or event.password is None:
-            raise UnauthorizedError("CONNECT has no user name or no password")
+        if event.username is None:
+            raise UnauthorizedError("CONNECT has no user name")
         _, device_id = parse_username(event.username)
         if event.client_id != device_id:
             # A module connects as {device}/{module} and has no cloud-to-device messages (inferred).
             raise UnauthorizedError("the client id is not the device id of the user name")
+        if not event.password:  # SDKs that sign in with a certificate send none, or an empty one
+            self._core.auth.require_certificate(self._certificate, device_id)
+            return device_id
         grant = self._core.auth.device(event.password.decode(), device_id)
         end = grant.expires_at + self._core.options.token_grace
         self._expiry = self._core.timers.call_at(end, self._expire)

@@ -110,6 +110,16 @@ class HubState:
         )
         return device
 
+    def set_enabled(self, device_id: str, *, enabled: bool) -> None:
+        """Enable or disable a device; whoever receives for it learns of it.
+
+        Raises:
+            DeviceNotFoundError: There is no such device.
+        """
+        self.device(device_id).enabled = enabled
+        self._mark_ready(device_id)
+        self._notify()
+
     def device(self, device_id: str) -> Device:
         """Return a device, enabled or not.
 

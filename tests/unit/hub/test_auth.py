@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import hmac
+import ssl
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
+import trustme
 
 from c2dkit._errors import UnauthorizedError
 from c2dkit._rules import sas
 from c2dkit.hub._auth import Authenticator
-from c2dkit.hub._identities import Policy, Right, default_policies
+from c2dkit.hub._certificates import TrustedCertificates, thumbprints
+from c2dkit.hub._identities import Authentication, Policy, Right, default_policies
+from c2dkit.hub._issuers import TokenIssuer
 from c2dkit.hub._options import HubOptions
 from c2dkit.hub._state import HubState
 
@@ -22,6 +26,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 HOST = "hub.localtest"
 KEY = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
+ISSUER = TokenIssuer.create()  # making its key takes a while
 OTHER_KEY = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="
 
 
@@ -32,7 +37,15 @@ class Bench:
         self.state.add_device("d1", primary_key=KEY)
         self.state.add_device("d2")
         self.policies = {**default_policies(), "none": Policy(name="none", rights=frozenset())}
-        self.auth = Authenticator(self.state, self.policies, [HOST, "localhost"], lambda: self.now)
+        self.certificates = TrustedCertificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        self.auth = Authenticator(
+            self.state,
+            self.policies,
+            [HOST, "localhost"],
+            lambda: self.now,
+            certificates=self.certificates,
+            issuers=[ISSUER],
+        )
 
     def device_token(self, device_id: str = "d1", resource: str | None = None, *, key: str | None = None) -> str:
         key = key or self.state.device(device_id).primary_key
@@ -103,7 +116,7 @@ def test_another_key_is_refused_and_the_token_is_not_shown(bench: Bench) -> None
     assert token.partition("sig=")[2].partition("&")[0] not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "Bearer abc", "SharedAccessSignature ", "SharedAccessSignature sr=a&sig=b&se=c"])
+@pytest.mark.parametrize("text", ["", "Basic abc", "SharedAccessSignature ", "SharedAccessSignature sr=a&sig=b&se=c"])
 def test_what_is_no_token_is_refused(bench: Bench, text: str) -> None:
     with refused("shared access signature"):
         bench.auth.verify(text)
@@ -252,3 +265,96 @@ def test_the_plain_user_name_must_be_that_of_the_token(bench: Bench) -> None:
         bench.auth.plain("iothubowner@sas.root.hub", bench.policy_token("service"))
     with refused("policy that the user name has"):
         bench.auth.plain("service@sas.root.hub", bench.device_token("d1"))
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
+def test_a_token_of_entra_id_opens_all_that_a_service_may_and_no_device(bench: Bench, scheme: str) -> None:
+    token = f"{scheme} {ISSUER.token(not_before=NOW)}"
+
+    for right in (Right.SERVICE_CONNECT, Right.REGISTRY_READ, Right.REGISTRY_WRITE):
+        grant = bench.auth.service(token, right, "messages/devicebound")
+        assert grant.expires_at == LATER + timedelta(minutes=5)
+    with refused("Microsoft Entra ID does not have the right DeviceConnect"):
+        bench.auth.device(token, "d1")
+
+
+def test_a_token_of_entra_id_ends(bench: Bench) -> None:
+    grant = bench.auth.verify(f"Bearer {ISSUER.token(not_before=NOW)}")
+    bench.now = LATER + timedelta(minutes=5)
+
+    with refused("expired"):
+        bench.auth.require_service(grant, Right.SERVICE_CONNECT)
+
+
+def test_a_token_of_entra_id_is_no_password_of_sasl_plain(bench: Bench) -> None:
+    with refused("shared access signature"):
+        bench.auth.plain("Microsoft Entra ID@sas.root.hub", f"Bearer {ISSUER.token(not_before=NOW)}")
+
+
+def test_a_hub_without_issuers_takes_no_token_of_entra_id(bench: Bench) -> None:
+    auth = Authenticator(bench.state, bench.policies, [HOST], lambda: NOW, certificates=bench.certificates)
+
+    with refused("not one that the hub trusts"):
+        auth.verify(f"Bearer {ISSUER.token(not_before=NOW)}")
+
+
+def der(certificate: trustme.LeafCert) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(certificate.cert_chain_pems[0].bytes().decode())
+
+
+def x509(bench: Bench, authentication: Authentication, *known: str) -> None:
+    device = bench.state.device("d1")
+    device.authentication, device.thumbprints = authentication, known
+
+
+def test_a_certificate_is_known_by_either_thumbprint_of_either_length(bench: Bench) -> None:
+    authority = trustme.CA()
+    one, other, stranger = (der(authority.issue_cert("any.name")) for _ in range(3))
+    sha1, sha256 = sorted(thumbprints(one), key=len)
+    assert (len(sha1), len(sha256)) == (40, 64)
+    for known in (sha1, sha256):
+        x509(bench, Authentication.SELF_SIGNED, *thumbprints(other), known)
+        bench.auth.require_certificate(one, "d1")
+        bench.auth.require_certificate(other, "d1")
+        with refused("neither of the device's thumbprints"):
+            bench.auth.require_certificate(stranger, "d1")
+
+
+def test_a_certificate_of_an_authority_is_for_the_device_that_it_names(bench: Bench) -> None:
+    known, stranger = trustme.CA(), trustme.CA()
+    bench.certificates.add_authority(known.cert_pem.bytes())
+    x509(bench, Authentication.CERTIFICATE_AUTHORITY)
+
+    bench.auth.require_certificate(der(known.issue_cert("any.name", common_name="d1")), "d1")
+    for certificate in (
+        known.issue_cert("any.name", common_name="d2"),
+        known.issue_cert("d1"),
+        stranger.issue_cert("any.name", common_name="d1"),
+    ):
+        with refused("no registered authority has issued the certificate for this device"):
+            bench.auth.require_certificate(der(certificate), "d1")
+
+
+def test_whoever_signs_in_with_one_cannot_use_the_other(bench: Bench) -> None:
+    certificate = der(trustme.CA().issue_cert("any.name", common_name="d1"))
+    token = bench.device_token()
+
+    with refused("with a key, not with a certificate"):
+        bench.auth.require_certificate(certificate, "d1")
+    x509(bench, Authentication.SELF_SIGNED, *thumbprints(certificate))
+    bench.auth.require_certificate(certificate, "d1")
+    with refused("with a certificate, not with a key"):
+        bench.auth.device(token, "d1")
+
+
+def test_a_certificate_needs_a_device_that_is_there_and_enabled(bench: Bench) -> None:
+    certificate = der(trustme.CA().issue_cert("any.name"))
+    x509(bench, Authentication.SELF_SIGNED, *thumbprints(certificate))
+
+    with refused("neither a token nor a client certificate"):
+        bench.auth.require_certificate(None, "d1")
+    with refused("no such device"):
+        bench.auth.require_certificate(certificate, "d9")
+    bench.state.set_enabled("d1", enabled=False)
+    with refused("disabled"):
+        bench.auth.require_certificate(certificate, "d1")

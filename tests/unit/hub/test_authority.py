@@ -3,9 +3,11 @@ from __future__ import annotations
 import ssl
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
+from c2dkit._errors import InvalidInputError
 from c2dkit.hub._authority import CertificateAuthority
 
 
@@ -24,7 +26,7 @@ def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> st
         for side in sides:
             try:
                 side.do_handshake()
-            except ssl.SSLWantReadError:
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 continue
     return sides[0].version()
 
@@ -66,3 +68,27 @@ def test_a_missing_extra_is_named() -> None:
 
     assert result.returncode == 1
     assert "pip install 'c2dkit[hub]'" in result.stderr
+
+
+def test_a_device_certificate_is_trusted_once_its_authority_is() -> None:
+    authority, stranger = CertificateAuthority(), CertificateAuthority()
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(authority.issue_device_certificate("dev-x"))
+        file.flush()
+        client = client_context(authority)
+        client.load_cert_chain(file.name)
+    server = authority.server_context()
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake_hands(server, client, "localhost")
+    server.load_verify_locations(cadata=stranger.ca_pem.decode())
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake_hands(server, client, "localhost")
+    server.load_verify_locations(cadata=authority.ca_pem.decode())
+    assert shake_hands(server, client, "localhost") == "TLSv1.3"
+
+
+def test_the_longest_name_of_a_certificate() -> None:
+    authority = CertificateAuthority()
+    assert b"PRIVATE KEY" in authority.issue_device_certificate("d" * 64)
+    with pytest.raises(InvalidInputError, match="at most 64 characters"):
+        authority.issue_device_certificate("d" * 65)

@@ -152,12 +152,16 @@ def test_an_unknown_device_is_not_found(bench: Bench) -> None:
 
 def test_a_disabled_device_is_not_found_and_keeps_its_messages(bench: Bench) -> None:
     bench.send()
-    bench.state.device("d1").enabled = False
+    bench.ready.clear()
+    bench.state.set_enabled("d1", enabled=False)
 
+    assert bench.ready == ["d1"]  # so that whoever receives for it learns of it
     assert {error.hub_code for error in call_all(bench, "d1")} == {404001}
     assert bench.state.queue_depth("d1") == 1
-    bench.state.device("d1").enabled = True
+    bench.state.set_enabled("d1", enabled=True)
     assert bench.ids() == ["m"]
+    with pytest.raises(DeviceNotFoundError):
+        bench.state.set_enabled("d9", enabled=False)
 
 
 # Sending

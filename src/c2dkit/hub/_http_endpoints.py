@@ -1,0 +1,113 @@
+"""What the hub's HTTP addresses do: routing, authorization and errors, with no I/O.
+
+Sources: IoT Hub REST reference, "Device" and "Service"; IoT Hub developer guide, "Control access to IoT Hub with shared
+access signatures". Requests of the official SDKs, each named where it matters. What is our reading is marked as inferred.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+from uuid import uuid4
+
+from c2dkit._errors import C2dError, ServiceError
+from c2dkit._wire.http_errors import http_from_error
+from c2dkit.hub._http_device import DeviceQueue
+from c2dkit.hub._http_request import Reply
+from c2dkit.hub._http_service import FeedbackQueue, Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeAlias
+
+    from c2dkit.hub._core import HubCore
+    from c2dkit.hub._http_request import Request
+
+__all__ = ["HttpEndpoints"]
+
+log = logging.getLogger("c2dkit.hub")
+
+Methods: TypeAlias = "Mapping[str, Callable[[Request], Reply]]"
+
+
+class HttpEndpoints:
+    """The addresses of one hub."""
+
+    def __init__(self, core: HubCore) -> None:
+        self._core = core
+        self._device_queue = DeviceQueue(core)
+        self._feedback = FeedbackQueue(core)
+        self._registry = Registry(core)
+
+    def answer(self, request: Request) -> Reply:
+        """Do what a request asks for."""
+        try:
+            reply = self._serve(request)
+        except C2dError as error:
+            log.info("refused %s %.200s: %s", request.method, request.path, error)
+            reply = error_reply(error)
+        except Exception:
+            log.exception("cannot answer %s %.200s", request.method, request.path)
+            reply = error_reply(ServiceError("the hub has a fault; see its log", hub_code=500001))
+        self._core.changed()
+        return reply
+
+    def _serve(self, request: Request) -> Reply:
+        # Nobody needs an api-version here, and any is taken.
+        methods = self._methods(segments_of(request.path))
+        if not methods:
+            raise ServiceError("there is nothing at this address", hub_code=404000)
+        if request.method not in methods:
+            raise ServiceError(f"this address takes {', '.join(methods)}", hub_code=405000)
+        return methods[request.method](request)
+
+    def _methods(self, segments: tuple[str, ...]) -> Methods:
+        # SDKs differ in the case of the fixed parts: devicebound and deviceBound.
+        match tuple(segment.lower() for segment in segments):
+            case ("devices", _, "messages", "devicebound", *_):
+                return self._device_methods(segments[1], segments[4:])
+            case ("messages", "servicebound", "feedback", *_):
+                return self._feedback_methods(segments[3:])
+            case ("devices", _, "commands"):
+                return {"DELETE": partial(self._registry.purge, segments[1])}
+            case ("devices", _):
+                return {"GET": partial(self._registry.read, segments[1])}
+            case ("devices",):
+                return {"GET": self._registry.read_all}
+            case _:
+                return {}
+
+    def _device_methods(self, device_id: str, rest: tuple[str, ...]) -> Methods:
+        match rest:
+            case ():
+                return {"GET": partial(self._device_queue.receive, device_id)}
+            case (token,):
+                return {"DELETE": partial(self._device_queue.complete_or_reject, device_id, token)}
+            case (token, verb) if verb.lower() == "abandon":
+                return {"POST": partial(self._device_queue.abandon, device_id, token)}
+            case _:
+                return {}
+
+    def _feedback_methods(self, rest: tuple[str, ...]) -> Methods:
+        match rest:
+            case ():
+                return {"GET": self._feedback.receive}
+            case (token,):
+                return {"DELETE": partial(self._feedback.complete, token)}
+            case (token, verb) if verb.lower() == "abandon":
+                return {"POST": partial(self._feedback.abandon, token)}
+            case _:
+                return {}
+
+
+def error_reply(error: C2dError) -> Reply:
+    """Return how HTTP tells of an error, with an id as IoT Hub makes one for every request."""
+    error.tracking_id = error.tracking_id or uuid4().hex
+    return Reply(*http_from_error(error))
+
+
+def segments_of(path: str) -> tuple[str, ...]:
+    """Split a path, which may end in a slash, and percent-decode each part: a device id may have a slash's escape."""
+    return tuple(unquote(segment) for segment in path.strip("/").split("/"))

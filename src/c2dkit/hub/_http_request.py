@@ -1,0 +1,56 @@
+"""A request and its reply, as the endpoints see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+from uuid import UUID
+
+from c2dkit._errors import MessageLockLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["NO_CONTENT", "Reply", "Request", "lock_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request, less its body, of which no endpoint has need.
+
+    Attributes:
+        method: In capitals.
+        path: As it came, percent-encoded, without the query.
+        query: The parameters by name; "" for one without a value.
+        authorization: The header, a secret, or None.
+        certificate: What the client showed in the TLS handshake, in DER, or None.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    authorization: str | None = field(repr=False)
+    certificate: bytes | None
+
+
+class Reply(NamedTuple):
+    """What is sent back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+NO_CONTENT: Final = Reply(204, {}, b"")
+
+
+def lock_of(text: str) -> UUID:
+    """Read a lock token as it stands in a path.
+
+    Raises:
+        MessageLockLostError: It is none, so nothing is locked by it (the status is inferred).
+    """
+    try:
+        return UUID(text)
+    except ValueError:
+        raise MessageLockLostError("no message was ever locked by this lock token") from None
