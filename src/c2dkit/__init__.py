@@ -23,6 +23,7 @@ from c2dkit._errors import (
     ThrottledError,
     TransportUnavailableError,
     UnauthorizedError,
+    UnsupportedOperationError,
     UnsupportedSettlementError,
 )
 from c2dkit._feedback import FeedbackStream
@@ -30,12 +31,14 @@ from c2dkit._message import ReceivedMessage
 from c2dkit._models import Ack, FeedbackRecord, FeedbackStatus, Receipt
 from c2dkit._receiver import DeviceReceiver
 from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
+from c2dkit._rules.entra import AsyncTokenCredential, EntraCredential
 from c2dkit._rules.settlement import Settlement
 from c2dkit._sender import CloudSender
 
 __all__ = [
     "Ack",
     "AlreadySettledError",
+    "AsyncTokenCredential",
     "C2dError",
     "ClosedError",
     "CloudSender",
@@ -46,6 +49,7 @@ __all__ = [
     "DeviceNotFoundError",
     "DeviceQueueFullError",
     "DeviceReceiver",
+    "EntraCredential",
     "FeedbackRecord",
     "FeedbackStatus",
     "FeedbackStream",
@@ -67,5 +71,6 @@ __all__ = [
     "ThrottledError",
     "TransportUnavailableError",
     "UnauthorizedError",
+    "UnsupportedOperationError",
     "UnsupportedSettlementError",
 ]

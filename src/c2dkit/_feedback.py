@@ -6,9 +6,10 @@ import contextlib
 from collections import deque
 from typing import TYPE_CHECKING
 
-from c2dkit._errors import ClosedError, MessageLockLostError, OutcomeUnknownError
+from c2dkit._errors import ClosedError, MessageLockLostError, OutcomeUnknownError, UnsupportedOperationError
 from c2dkit._rules.credentials import ServiceCredential
 from c2dkit._rules.settlement import Settlement
+from c2dkit.transports._ports import ServiceOperation
 from c2dkit.transports._registry import service_transport
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from c2dkit._models import FeedbackRecord
+    from c2dkit.transports._plugin import ServiceFactory
     from c2dkit.transports._ports import FeedbackBatch, FeedbackLink, ServiceTransport
 
 __all__ = ["FeedbackStream"]
@@ -46,15 +48,25 @@ class FeedbackStream:
 
     @classmethod
     def from_connection_string(
-        cls, connection_string: str, *, transport: str = "amqp", ssl_context: ssl.SSLContext | None = None
+        cls,
+        connection_string: str,
+        *,
+        transport: str | ServiceTransport | ServiceFactory = "amqp",
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
     ) -> Self:
         """Make a stream from a service connection string; arguments and errors as ``CloudSender``'s."""
         credential = ServiceCredential.from_connection_string(connection_string)
-        return cls(service_transport(transport, credential, ssl_context=ssl_context))
+        return cls(service_transport(transport, credential, ssl_context=ssl_context, proxy=proxy))
 
     async def __aenter__(self) -> Self:
         if self._link is not None or self._closed:
             raise ClosedError("a feedback stream is opened once; make a new one")
+        supported = self._transport.operations
+        if ServiceOperation.FEEDBACK not in supported:
+            raise UnsupportedOperationError(
+                ServiceOperation.FEEDBACK, transport=self._transport.name, supported=supported
+            )
         self._link = await self._transport.open_feedback()
         return self
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from c2dkit._payloads import DefaultPayload
+    from c2dkit.transports._plugin import DeviceFactory
     from c2dkit.transports._ports import DeviceLink, DeviceTransport
 
 __all__ = ["DEFAULT_PREFETCH", "DeviceReceiver"]
@@ -82,10 +83,11 @@ class DeviceReceiver(Generic[PayloadT_co]):
         cls,
         connection_string: str,
         *,
-        transport: str = "amqp",
+        transport: str | DeviceTransport | DeviceFactory = "amqp",
         payload_type: None = None,
         prefetch: int = DEFAULT_PREFETCH,
         ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
     ) -> DeviceReceiver[DefaultPayload]: ...
     @overload
     @classmethod
@@ -93,38 +95,44 @@ class DeviceReceiver(Generic[PayloadT_co]):
         cls,
         connection_string: str,
         *,
-        transport: str = "amqp",
+        transport: str | DeviceTransport | DeviceFactory = "amqp",
         payload_type: type[T] | TypeAdapter[T],
         prefetch: int = DEFAULT_PREFETCH,
         ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
     ) -> DeviceReceiver[T]: ...
     @classmethod
     def from_connection_string(
         cls,
         connection_string: str,
         *,
-        transport: str = "amqp",
+        transport: str | DeviceTransport | DeviceFactory = "amqp",
         payload_type: type[T] | TypeAdapter[T] | None = None,
         prefetch: int = DEFAULT_PREFETCH,
         ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
     ) -> DeviceReceiver[T] | DeviceReceiver[DefaultPayload]:
         """Make a receiver from a device's connection string; nothing is opened yet.
 
         Args:
             connection_string: ``HostName=...;DeviceId=...;SharedAccessKey=...``, or with ``x509=true`` in place of
                 the key; ``GatewayHostName`` is honoured.
-            transport: ``"amqp"`` or ``"mqtt"``.
+            transport: A name, see ``c2dkit.transports.available``; or what makes a transport, such as the class of
+                one; or a transport, which then has a credential of its own.
             payload_type: As for the class.
             prefetch: As for the class.
             ssl_context: What to trust, and with ``x509=true`` the device's certificate; by default
                 ``ssl.create_default_context()``, which honours ``SSL_CERT_FILE``.
+            proxy: The HTTP proxy to go through, ``http://host:port`` or ``http://user:password@host:port``; by
+                default none.
 
         Raises:
             ConnectionStringError: The connection string cannot be used.
-            TransportUnavailableError: There is no such transport.
+            TransportUnavailableError: There is no such transport, or it cannot be used here; the text says why.
+            InvalidInputError: The transport cannot honour ``ssl_context`` or ``proxy``.
         """
         credential = DeviceCredential.from_connection_string(connection_string)
-        adapter = device_transport(transport, credential, ssl_context=ssl_context)
+        adapter = device_transport(transport, credential, ssl_context=ssl_context, proxy=proxy)
         if payload_type is None:
             return DeviceReceiver(adapter, prefetch=prefetch)
         return DeviceReceiver(adapter, payload_type=payload_type, prefetch=prefetch)

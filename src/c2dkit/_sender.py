@@ -6,12 +6,13 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from c2dkit._errors import ClosedError, InvalidMessageError
+from c2dkit._errors import ClosedError, InvalidMessageError, UnsupportedOperationError
 from c2dkit._models import NO_PROPERTIES, Ack, Message, Receipt
 from c2dkit._payloads import encode_payload
 from c2dkit._rules.credentials import ServiceCredential
 from c2dkit._rules.validation import check_device_id, check_message, parse_ack
 from c2dkit._wire.amqp import device_address
+from c2dkit.transports._ports import ServiceOperation
 from c2dkit.transports._registry import service_transport
 
 if TYPE_CHECKING:
@@ -21,16 +22,18 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from c2dkit.transports._plugin import ServiceFactory
     from c2dkit.transports._ports import SenderLink, ServiceTransport
 
 __all__ = ["CloudSender"]
 
 
 class CloudSender:
-    """Sends messages to devices.
+    """Sends messages to devices, and looks after their queues.
 
     Use it with ``async with``. Sends from several tasks share one link, are pipelined, and keep the order of the
-    calls. A sender and a ``FeedbackStream`` made from one transport object share its connection.
+    calls. A sender and a ``FeedbackStream`` made from one transport object share its connection. A transport that
+    cannot send (``https``) serves for ``purge`` and ``queue_depth``, which need no opened sender.
 
     Args:
         transport: How to connect; ``from_connection_string`` is the short door.
@@ -39,31 +42,43 @@ class CloudSender:
     def __init__(self, transport: ServiceTransport) -> None:
         self._transport = transport
         self._link: SenderLink | None = None
+        self._opened = False
         self._closed = False
 
     @classmethod
     def from_connection_string(
-        cls, connection_string: str, *, transport: str = "amqp", ssl_context: ssl.SSLContext | None = None
+        cls,
+        connection_string: str,
+        *,
+        transport: str | ServiceTransport | ServiceFactory = "amqp",
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
     ) -> Self:
         """Make a sender from a service connection string; nothing is opened yet.
 
         Args:
             connection_string: ``HostName=...;SharedAccessKeyName=...;SharedAccessKey=...`` of a policy with the right
                 ServiceConnect, for example ``service``.
-            transport: ``"amqp"``.
+            transport: A name, see ``c2dkit.transports.available``; or what makes a transport, such as the class of
+                one; or a transport, which then has a credential of its own.
             ssl_context: What to trust; by default ``ssl.create_default_context()``, which honours ``SSL_CERT_FILE``.
+            proxy: The HTTP proxy to go through, ``http://host:port`` or ``http://user:password@host:port``; by
+                default none.
 
         Raises:
             ConnectionStringError: The connection string cannot be used.
-            TransportUnavailableError: There is no such transport.
+            TransportUnavailableError: There is no such transport, or it cannot be used here; the text says why.
+            InvalidInputError: The transport cannot honour ``ssl_context`` or ``proxy``.
         """
         credential = ServiceCredential.from_connection_string(connection_string)
-        return cls(service_transport(transport, credential, ssl_context=ssl_context))
+        return cls(service_transport(transport, credential, ssl_context=ssl_context, proxy=proxy))
 
     async def __aenter__(self) -> Self:
-        if self._link is not None or self._closed:
+        if self._opened or self._closed:
             raise ClosedError("a sender is opened once; make a new one")
-        self._link = await self._transport.open_sender()
+        if ServiceOperation.SEND in self._transport.operations:
+            self._link = await self._transport.open_sender()
+        self._opened = True
         return self
 
     async def __aexit__(
@@ -111,6 +126,7 @@ class CloudSender:
         Cancellation: the message may or may not have been queued.
 
         Raises:
+            UnsupportedOperationError: The transport cannot send (``https``); nothing was sent.
             InvalidMessageError: An argument breaks a limit; nothing was sent.
             DeviceNotFoundError: The hub has no such device, or it is disabled.
             DeviceQueueFullError: The device's queue holds 50 messages.
@@ -118,6 +134,7 @@ class CloudSender:
             OutcomeUnknownError: The connection ended before the hub answered.
             LinkError: The connection had ended before the message left.
         """
+        self._check(ServiceOperation.SEND)
         now = datetime.now(UTC)
         encoded = encode_payload(payload, content_type, content_encoding)
         check_device_id(device_id)
@@ -139,9 +156,58 @@ class CloudSender:
         await self._open_link().send(message)
         return Receipt(message_id=chosen_id, device_id=device_id, ack=asked, expires_at=message.expires_at)
 
+    async def purge(self, device_id: str) -> int:
+        """Remove every message from a device's queue, and return how many there were.
+
+        Whoever asked for negative feedback on one of them gets it, with the status ``Purged``. AMQP has no such
+        request, so the transports ``amqp`` and ``amqp-ws`` make it over HTTPS, port 443.
+
+        Cancellation: the messages may or may not have been removed.
+
+        Raises:
+            UnsupportedOperationError: The transport cannot do this; nothing was sent.
+            InvalidMessageError: ``device_id`` is none; nothing was sent.
+            ServiceError: A refusal of the hub: DeviceNotFoundError, UnauthorizedError or another.
+            OutcomeUnknownError: The connection ended before the hub answered.
+            LinkError: No connection could be made.
+        """
+        self._check(ServiceOperation.PURGE)
+        check_device_id(device_id)
+        self._check_not_closed()
+        return await self._transport.purge(device_id)
+
+    async def queue_depth(self, device_id: str) -> int:
+        """Return how many messages wait for a device, as the hub's registry says.
+
+        Needs a policy with the right RegistryRead, for example ``registryRead`` or ``iothubowner``. As with
+        ``purge``, the request is one over HTTPS.
+
+        Cancellation: safe.
+
+        Raises:
+            UnsupportedOperationError: The transport cannot do this; nothing was sent.
+            InvalidMessageError: ``device_id`` is none; nothing was sent.
+            ServiceError: A refusal of the hub: DeviceNotFoundError, UnauthorizedError or another.
+            LinkError: No connection could be made, or it ended.
+        """
+        self._check(ServiceOperation.QUEUE_DEPTH)
+        check_device_id(device_id)
+        self._check_not_closed()
+        return await self._transport.queue_depth(device_id)
+
+    def _check(self, operation: ServiceOperation) -> None:
+        supported = self._transport.operations
+        if operation not in supported:
+            raise UnsupportedOperationError(operation, transport=self._transport.name, supported=supported)
+
+    def _check_not_closed(self) -> None:
+        if self._closed:
+            raise ClosedError("the sender is closed")
+
     def _open_link(self) -> SenderLink:
-        if self._link is None or self._closed:
-            raise ClosedError("the sender is closed" if self._closed else "open the sender first: async with sender:")
+        self._check_not_closed()
+        if self._link is None:
+            raise ClosedError("open the sender first: async with sender:")
         return self._link
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import assert_type
+from typing import NamedTuple, assert_type
 
 from pydantic import BaseModel, TypeAdapter
 
 from c2dkit import (
+    AsyncTokenCredential,
     CloudSender,
     DeviceCredential,
     DeviceReceiver,
+    EntraCredential,
     FeedbackRecord,
     FeedbackStatus,
     FeedbackStream,
@@ -20,10 +22,12 @@ from c2dkit import (
     ServiceCredential,
     Settlement,
 )
+from c2dkit.hub import TokenIssuer  # noqa: TC001 - read by type checkers alone, never run
 from c2dkit.transports import (
     AmqpDeviceTransport,
     AmqpServiceTransport,
     DeviceTransport,
+    HttpsServiceTransport,
     MqttDeviceTransport,
     ServiceTransport,
 )
@@ -45,6 +49,35 @@ def transports_fit_their_ports(device: DeviceCredential, service: ServiceCredent
     assert_type(amqp.settlements, frozenset[Settlement])
     assert_type(mqtt.name, str)
     assert_type(CloudSender(back_end), CloudSender)
+
+
+class AccessToken(NamedTuple):
+    """As azure-core has it."""
+
+    token: str
+    expires_on: int
+
+
+class AzureCredential:
+    """As azure-core's ``AsyncTokenCredential`` has it."""
+
+    async def get_token(
+        self,
+        *scopes: str,
+        claims: str | None = None,
+        tenant_id: str | None = None,
+        enable_cae: bool = False,
+        **kwargs: object,
+    ) -> AccessToken:
+        raise NotImplementedError(scopes, claims, tenant_id, enable_cae, kwargs)
+
+
+def credentials_of_azure_identity_fit(azure: AzureCredential, issuer: TokenIssuer) -> None:
+    accepted: AsyncTokenCredential = azure
+    credential = EntraCredential(host_name="hub.localtest", token_credential=accepted)
+    transports: list[ServiceTransport] = [AmqpServiceTransport(credential), HttpsServiceTransport(credential)]
+    assert_type(CloudSender(transports[0]), CloudSender)
+    assert_type(issuer.credential(), AsyncTokenCredential)
 
 
 async def payload_type_decides(device: str, transport: DeviceTransport) -> None:

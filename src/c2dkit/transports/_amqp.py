@@ -1,4 +1,4 @@
-"""The transports ``amqp``: AMQP 1.0 over TLS, for a device and for a back end."""
+"""The transports ``amqp`` and ``amqp-ws``: AMQP 1.0 over TLS or a WebSocket, for a device and for a back end."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from c2dkit._wire import amqp_errors
 from c2dkit.transports._amqp_client import AmqpClient
 from c2dkit.transports._amqp_inbox import Inbox
 from c2dkit.transports._amqp_outbox import Outbox
+from c2dkit.transports._dialer import Dialer
+from c2dkit.transports._https import HttpsServiceTransport
 from c2dkit.transports._ports import Delivery, DeviceLink, FeedbackBatch, FeedbackLink, SenderLink, ServiceOperation
 
 if TYPE_CHECKING:
@@ -23,16 +25,19 @@ if TYPE_CHECKING:
 
     from c2dkit._models import Message
     from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
+    from c2dkit._rules.entra import EntraCredential
 
 __all__ = ["AmqpDeviceTransport", "AmqpServiceTransport"]
 
+PORT: Final = 5671
+SUBPROTOCOL: Final = "AMQPWSB10"
 LOCK_TOKEN_BYTES: Final = 16
 
 Leave = Callable[[], Awaitable[None]]
 
 
 class AmqpDeviceTransport:
-    """One device over AMQP 1.0 with TLS, port 5671; it can complete, abandon and reject.
+    """One device over AMQP 1.0 with TLS, port 5671, or a WebSocket, port 443; it can complete, abandon and reject.
 
     A settlement is confirmed: ``complete()`` returns when the hub has said that it is done. A link that goes silent
     is found after 60 s.
@@ -41,18 +46,31 @@ class AmqpDeviceTransport:
         credential: Who the device is.
         ssl_context: What to trust, and the device's certificate for X.509; by default
             ``ssl.create_default_context()``, which honours ``SSL_CERT_FILE``.
+        proxy: The HTTP proxy to go through, ``http://host:port`` or ``http://user:password@host:port``; by default
+            none, whatever the environment says.
+        websocket: Whether to go through a WebSocket.
+
+    Raises:
+        InvalidInputError: ``proxy`` is no such URL.
     """
 
-    name: str = "amqp"
     settlements: frozenset[Settlement] = frozenset(Settlement)
 
-    def __init__(self, credential: DeviceCredential, *, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        credential: DeviceCredential,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        websocket: bool = False,
+    ) -> None:
+        self.name: str = _name(websocket=websocket)
         self._credential = credential
-        self._ssl_context = ssl_context
+        self._dialer = _dialer(ssl_context, proxy, websocket=websocket)
 
     async def open(self, *, prefetch: int) -> DeviceLink:
         """See ``DeviceTransport.open``; ``prefetch`` is the link credit."""
-        client = await AmqpClient.connect(self._credential, ssl_context=self._ssl_context)
+        client = await AmqpClient.connect(self._credential, self._dialer)
         source = wire.device_address(self._credential.device_id)
         try:
             return _AmqpDeviceLink(client, await Inbox.attach(client, source, read=_delivery, prefetch=prefetch))
@@ -97,21 +115,36 @@ def _delivery_id(tag: object) -> int:
 
 
 class AmqpServiceTransport:
-    """A back end over AMQP 1.0 with TLS, port 5671: sends, and receives feedback.
+    """A back end over AMQP 1.0 with TLS, port 5671, or a WebSocket, port 443: sends, and receives feedback.
 
-    Whatever is opened from one object shares one connection, which closes when the last of it closes.
+    Whatever is opened from one object shares one connection, which closes when the last of it closes. AMQP has no way
+    to purge a queue or to read the registry, so ``purge`` and ``queue_depth`` are requests over HTTPS, port 443, each
+    with a connection of its own.
 
     Args:
         credential: Who the back end is.
         ssl_context: What to trust; by default ``ssl.create_default_context()``, which honours ``SSL_CERT_FILE``.
+        proxy: As for ``AmqpDeviceTransport``.
+        websocket: As for ``AmqpDeviceTransport``.
+
+    Raises:
+        InvalidInputError: ``proxy`` cannot be used.
     """
 
-    name: str = "amqp"
     operations: frozenset[ServiceOperation] = frozenset(ServiceOperation)
 
-    def __init__(self, credential: ServiceCredential, *, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        credential: ServiceCredential | EntraCredential,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        websocket: bool = False,
+    ) -> None:
+        self.name: str = _name(websocket=websocket)
         self._credential = credential
-        self._ssl_context = ssl_context
+        self._dialer = _dialer(ssl_context, proxy, websocket=websocket)
+        self._https = HttpsServiceTransport(credential, ssl_context=ssl_context, proxy=proxy)
         self._connecting = asyncio.Lock()
         self._shared: _Shared | None = None
 
@@ -126,12 +159,20 @@ class AmqpServiceTransport:
             inbox = await Inbox.attach(client, wire.FEEDBACK_ADDRESS, read=_feedback_batch, prefetch=1)
             return _AmqpFeedbackLink(inbox, leave)
 
+    async def purge(self, device_id: str) -> int:
+        """See ``ServiceTransport.purge``."""
+        return await self._https.purge(device_id)
+
+    async def queue_depth(self, device_id: str) -> int:
+        """See ``ServiceTransport.queue_depth``."""
+        return await self._https.queue_depth(device_id)
+
     @asynccontextmanager
     async def _joining(self) -> AsyncGenerator[tuple[AmqpClient, Leave]]:
         """Count one more user of the connection, opening it for the first; undone if the body fails."""
         async with self._connecting:
             if self._shared is None or self._shared.client.error is not None:
-                self._shared = _Shared(await AmqpClient.connect(self._credential, ssl_context=self._ssl_context))
+                self._shared = _Shared(await AmqpClient.connect(self._credential, self._dialer))
             shared = self._shared
             shared.users += 1
         try:
@@ -188,6 +229,14 @@ class _AmqpFeedbackLink:
         if not self._inbox.closed:
             self._inbox.close(ClosedError("the feedback stream is closed"))
             await self._leave()
+
+
+def _name(*, websocket: bool) -> str:
+    return "amqp-ws" if websocket else "amqp"
+
+
+def _dialer(ssl_context: ssl.SSLContext | None, proxy: str | None, *, websocket: bool) -> Dialer:
+    return Dialer(port=PORT, subprotocol=SUBPROTOCOL if websocket else None, ssl_context=ssl_context, proxy=proxy)
 
 
 def _feedback_batch(event: amqp.TransferReceived) -> FeedbackBatch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from c2dkit._errors import PeerProtocolError, ServiceError, UnauthorizedError
 from c2dkit._wire import cbs
@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from c2dkit._errors import C2dError
     from c2dkit._protocols import amqp
     from c2dkit.transports._amqp_client import AmqpClient
+    from c2dkit.transports._tokens import HubToken
 
 __all__ = ["CbsNode"]
 
 ANSWER_CREDIT = 10
+TOKEN_TYPES: Final = {"sas": cbs.SAS_TOKEN_TYPE, "bearer": cbs.BEARER_TOKEN_TYPE}
 
 
 class CbsNode(LinkHandler):
@@ -42,7 +44,7 @@ class CbsNode(LinkHandler):
         client.wake()
         return node
 
-    async def put(self, token: str, audience: str) -> None:
+    async def put(self, token: HubToken) -> None:
         """Put one token and wait for the hub's word.
 
         Raises:
@@ -50,11 +52,12 @@ class CbsNode(LinkHandler):
             LinkError: The connection ended.
         """
         message_id = f"put-token-{next(self._ids)}"
+        request = cbs.PutToken(message_id, token.audience, token.text, TOKEN_TYPES[token.kind])
         answer: asyncio.Future[cbs.TokenAnswer] = asyncio.get_running_loop().create_future()
         self._waiting[message_id] = answer
         try:
             # Sent settled, as the .NET SDK does: the answer is the confirmation.
-            await self._requests.send(cbs.encode_put_token(cbs.PutToken(message_id, audience, token)), settled=True)
+            await self._requests.send(cbs.encode_put_token(request), settled=True)
             _check(await answer)
         finally:
             self._waiting.pop(message_id, None)

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Final
 
 from c2dkit._driver import Driver
 from c2dkit._errors import C2dError, ConnectionLostError, UnauthorizedError
-from c2dkit._net import open_tls
 from c2dkit._protocols import amqp
 from c2dkit._wire import amqp_errors
 from c2dkit.transports._amqp_cbs import CbsNode
 from c2dkit.transports._amqp_handler import LinkHandler
+from c2dkit.transports._tokens import token_for
 from c2dkit.transports._waiting import answer, fail, link_error
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Sequence
 
-    from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
+    from c2dkit._rules.credentials import Credential
+    from c2dkit.transports._dialer import Dialer
+    from c2dkit.transports._tokens import HubToken
 
 __all__ = ["AmqpClient"]
 
-PORT: Final = 5671
 LINGER_SECONDS: Final = 1.0
 """How long a close waits for the hub's own close."""
 IDLE_SECONDS: Final = 60.0
@@ -43,25 +43,22 @@ class AmqpClient:
         self._begun: asyncio.Future[amqp.Session] = asyncio.get_running_loop().create_future()
 
     @classmethod
-    async def connect(
-        cls, credential: DeviceCredential | ServiceCredential, *, ssl_context: ssl.SSLContext | None
-    ) -> AmqpClient:
+    async def connect(cls, credential: Credential, dialer: Dialer) -> AmqpClient:
         """Connect and authenticate; errors as ``DeviceTransport.open``.
 
         Cancellation: safe, nothing stays open.
         """
-        host, port = credential.dial
-        stream = await open_tls(host, port or PORT, ssl_context=ssl_context)
-        # A certificate in the TLS handshake is the identity (EXTERNAL); a token is put after an opening that gives
-        # none (MSSBCBS). IoT Hub developer guide, "AMQP support".
-        external = getattr(credential, "x509", False)
+        token = await token_for(credential, datetime.now(UTC))
+        stream = await dialer.open(credential)
         engine = amqp.Connection(
             container_id=f"c2dkit-{uuid.uuid4().hex}",
             hostname=credential.host_name,
             idle_timeout=IDLE_SECONDS,
-            sasl=amqp.external() if external else amqp.mssbcbs(),
+            # A certificate in the TLS handshake is the identity (EXTERNAL); a token is put after an opening that
+            # gives none (MSSBCBS). IoT Hub developer guide, "AMQP support".
+            sasl=amqp.external() if token is None else amqp.mssbcbs(),
         )
-        client = cls(engine, host=f"{host}:{port or PORT}")
+        client = cls(engine, host=dialer.peer(credential))
         client._driver = Driver(stream, engine, handle=client._handle, on_closed=client._closed)
         engine.open()
         session = engine.begin()
@@ -69,17 +66,16 @@ class AmqpClient:
         client._driver.start()
         try:
             await answer(client._begun, host=client.host, doing="the opening of the connection")
-            if not external:
-                await client._authenticate(credential)
+            if token is not None:
+                await client._authenticate(token)
         except BaseException:
             await client.close()
             raise
         return client
 
-    async def _authenticate(self, credential: DeviceCredential | ServiceCredential) -> None:
-        token = credential.token(datetime.now(UTC))
+    async def _authenticate(self, token: HubToken) -> None:
         node = await CbsNode.attach(self)
-        await answer(node.put(token.text, credential.resource), host=self.host, doing="the token")
+        await answer(node.put(token), host=self.host, doing="the token")
 
     def attach_receiver(self, handler: LinkHandler, *, source: str) -> amqp.ReceiverLink:
         """Ask for a link that receives from ``source``; ``attached`` waits for the hub's word."""

@@ -1,4 +1,4 @@
-"""The transport ``mqtt``: MQTT 3.1.1 over TLS, for a device."""
+"""The transports ``mqtt`` and ``mqtt-ws``: MQTT 3.1.1 over TLS or a WebSocket, for a device."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from c2dkit._driver import Driver
 from c2dkit._errors import C2dError, ClosedError, MessageLockLostError, PeerProtocolError, UnauthorizedError
-from c2dkit._net import open_tls
 from c2dkit._protocols import mqtt
+from c2dkit._rules.limits import DEVICE_QUEUE_DEPTH
 from c2dkit._rules.settlement import Settlement
 from c2dkit._wire import mqtt as wire
+from c2dkit.transports._dialer import Dialer
 from c2dkit.transports._mailbox import Mailbox
 from c2dkit.transports._ports import Delivery, DeviceLink
+from c2dkit.transports._tokens import token_for
 from c2dkit.transports._waiting import answer, fail, link_error
 
 if TYPE_CHECKING:
@@ -21,10 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from c2dkit._rules.credentials import DeviceCredential
+    from c2dkit.transports._tokens import HubToken
 
 __all__ = ["MqttDeviceTransport"]
 
 PORT: Final = 8883
+SUBPROTOCOL: Final = "mqtt"
 KEEP_ALIVE_SECONDS: Final = 30
 """A dead link is found within one and a half times this."""
 LINGER_SECONDS: Final = 1.0
@@ -32,7 +36,7 @@ SUBACK_FAILURE: Final = 0x80
 
 
 class MqttDeviceTransport:
-    """One device over MQTT 3.1.1 with TLS, port 8883; it can complete, and neither abandon nor reject.
+    """One device over MQTT 3.1.1 with TLS, port 8883, or a WebSocket, port 443; it can complete, and no more.
 
     The acknowledgment (PUBACK) of a message is held back until ``complete()`` and leaves in the order in which the
     messages came, as MQTT demands: a message completed before an earlier one waits for it. MQTT has no confirmation
@@ -43,23 +47,38 @@ class MqttDeviceTransport:
         credential: Who the device is.
         ssl_context: What to trust, and the device's certificate for X.509; by default
             ``ssl.create_default_context()``, which honours ``SSL_CERT_FILE``.
+        proxy: The HTTP proxy to go through, ``http://host:port`` or ``http://user:password@host:port``; by default
+            none, whatever the environment says.
+        websocket: Whether to go through a WebSocket.
+
+    Raises:
+        InvalidInputError: ``proxy`` is no such URL.
     """
 
-    name: str = "mqtt"
     settlements: frozenset[Settlement] = frozenset({Settlement.COMPLETE})
 
-    def __init__(self, credential: DeviceCredential, *, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        credential: DeviceCredential,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        websocket: bool = False,
+    ) -> None:
+        self.name: str = "mqtt-ws" if websocket else "mqtt"
         self._credential = credential
-        self._ssl_context = ssl_context
+        self._dialer = Dialer(
+            port=PORT, subprotocol=SUBPROTOCOL if websocket else None, ssl_context=ssl_context, proxy=proxy
+        )
 
     async def open(self, *, prefetch: int) -> DeviceLink:
         """See ``DeviceTransport.open``; reading stops while ``prefetch`` messages wait, after the read under way."""
-        host, port = self._credential.dial
-        link = _MqttDeviceLink(f"{host}:{port or PORT}", self._credential, prefetch=prefetch)
-        stream = await open_tls(host, port or PORT, ssl_context=self._ssl_context)
+        link = _MqttDeviceLink(self._dialer.peer(self._credential), self._credential, prefetch=prefetch)
+        token = await token_for(self._credential, datetime.now(UTC))
+        stream = await self._dialer.open(self._credential)
         driver = Driver(stream, link.engine, handle=link.handle, on_closed=link.on_closed)
         try:
-            await link.start(driver)
+            await link.start(driver, token)
         except BaseException:
             await link.close()
             raise
@@ -81,13 +100,13 @@ class _MqttDeviceLink:
         self._connected: asyncio.Future[None] = loop.create_future()
         self._subscribed: asyncio.Future[None] = loop.create_future()
 
-    async def start(self, driver: Driver[mqtt.ClientEvent]) -> None:
+    async def start(self, driver: Driver[mqtt.ClientEvent], token: HubToken | None) -> None:
         self._driver = driver
         credential = self._credential
         self.engine.connect(
             client_id=credential.device_id,
             username=wire.username(credential.host_name, credential.device_id),
-            password=None if credential.x509 else credential.token(datetime.now(UTC)).text.encode(),
+            password=None if token is None else token.text.encode(),
             keep_alive=KEEP_ALIVE_SECONDS,
             # IoT Hub developer guide, "Communicate with IoT Hub using MQTT": with CleanSession 0 the subscription
             # and what is outstanding survive a reconnect. Every SDK sends 0.
@@ -132,7 +151,10 @@ class _MqttDeviceLink:
                     self._suback(event)
                 case _:
                     pass
-        if len(self._mailbox) >= self._prefetch:
+        # A kept session's messages come before the SUBACK, which nothing may stand in the way of; they are no more
+        # than a queue holds.
+        limit = self._prefetch if self._subscribed.done() else self._prefetch + DEVICE_QUEUE_DEPTH
+        if len(self._mailbox) >= limit:
             self.engine.reading = False  # what is not read is no silence of the hub
             self._driver.pause_reading()
 

@@ -2,7 +2,7 @@
 
 A transport is configuration: making one opens nothing. ``open`` makes a link, which is one connection's worth of
 state; when the link has failed it stays failed, and a new one is opened in its place. So whatever was received on a
-link belongs to it, and a lock cannot outlive the connection that it was taken on.
+link belongs to it, and a lock cannot outlive the link that it was taken on.
 """
 
 from __future__ import annotations
@@ -108,6 +108,8 @@ class DeviceTransport(Protocol):
     async def open(self, *, prefetch: int) -> DeviceLink:
         """Connect, authenticate and start receiving.
 
+        A transport that polls has no connection to make: its first ``receive`` raises what is said below.
+
         Args:
             prefetch: How many messages may wait in memory for the application, at least 1.
 
@@ -169,11 +171,20 @@ class ServiceOperation(StrEnum):
     """What a back end can do through a transport."""
 
     SEND = "send"
+    """Send messages."""
     FEEDBACK = "feedback"
+    """Receive delivery feedback."""
+    PURGE = "purge"
+    """Remove every message from a device's queue."""
+    QUEUE_DEPTH = "queue-depth"
+    """Learn how many messages wait for a device."""
 
 
 class ServiceTransport(Protocol):
-    """Connects a back end. Links of one transport object share its connection where the wire allows it."""
+    """Connects a back end. Links of one transport object share its connection where the wire allows it.
+
+    A method whose operation is not among ``operations`` is never called.
+    """
 
     @property
     def name(self) -> str:
@@ -182,7 +193,7 @@ class ServiceTransport(Protocol):
 
     @property
     def operations(self) -> frozenset[ServiceOperation]:
-        """What this wire can do; the methods of others are never called."""
+        """What this transport can do; it can be read before connecting."""
         ...
 
     async def open_sender(self) -> SenderLink:
@@ -191,4 +202,27 @@ class ServiceTransport(Protocol):
 
     async def open_feedback(self) -> FeedbackLink:
         """Connect, authenticate and start receiving feedback; errors as ``DeviceTransport.open``."""
+        ...
+
+    async def purge(self, device_id: str) -> int:
+        """Remove every message from a device's queue; return how many there were.
+
+        Cancellation: the messages may or may not have been removed.
+
+        Raises:
+            ServiceError: The hub refused it.
+            OutcomeUnknownError: The connection ended after bytes had left.
+            LinkError: No connection could be made.
+        """
+        ...
+
+    async def queue_depth(self, device_id: str) -> int:
+        """Return how many messages wait for a device.
+
+        Cancellation: safe.
+
+        Raises:
+            ServiceError: The hub refused it.
+            LinkError: No connection could be made, or it ended.
+        """
         ...

@@ -8,6 +8,7 @@ import anyio
 
 from c2dkit._errors import C2dError, ConnectError, ConnectionLostError, PeerProtocolError
 from c2dkit._protocols import amqp, mqtt
+from c2dkit._tls import certificate_refusal
 
 if TYPE_CHECKING:
     import asyncio
@@ -42,7 +43,9 @@ def link_error(cause: Exception | None, *, host: str) -> C2dError:
     if isinstance(cause, C2dError):
         return cause
     error: C2dError
-    if isinstance(cause, (amqp.AmqpSilenceError, mqtt.MqttSilenceError)):
+    if refusal := certificate_refusal(cause, host=host):
+        error = refusal
+    elif isinstance(cause, (amqp.AmqpSilenceError, mqtt.MqttSilenceError)):
         error = ConnectionLostError(f"{host} went silent: {cause}")
     elif isinstance(cause, (amqp.AmqpProtocolError, mqtt.MqttProtocolError)):
         error = PeerProtocolError(f"{host} broke the protocol: {cause}")
