@@ -1,4 +1,4 @@
-"""Three public import paths, each with a sorted ``__all__``; everything else begins with an underscore."""
+"""The public import paths, each with a sorted ``__all__``; everything else begins with an underscore."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from c2dkit import _errors
 if TYPE_CHECKING:
     from types import ModuleType
 
-PUBLIC = ("c2dkit", "c2dkit.hub", "c2dkit.transports")
+PUBLIC = (
+    "c2dkit",
+    "c2dkit.hub",
+    "c2dkit.testing",
+    "c2dkit.testing.contract",
+    "c2dkit.testing.contract.device",
+    "c2dkit.testing.contract.service",
+    "c2dkit.testing.contract.story",
+    "c2dkit.transports",
+)
 COMMAND_LINE = "c2dkit.cli"  # has no underscore because ``c2dkit.cli:main`` is the entry point; it is not API
 
 
@@ -25,9 +34,8 @@ def modules() -> list[str]:
 
 def public_names(module: ModuleType) -> set[str]:
     """What a user sees: what has no underscore and is not a submodule."""
-    names = {name for name in vars(module) if not name.startswith("_")}
-    submodules = {name.rpartition(".")[2] for name in modules()}
-    return names - submodules - {"annotations", "TYPE_CHECKING"}
+    submodules = {name.rpartition(".")[2] for name in modules() if name.rpartition(".")[0] == module.__name__}
+    return {name for name in vars(module) if not name.startswith("_")} - submodules - {"annotations", "TYPE_CHECKING"}
 
 
 def is_empty(module: ModuleType) -> bool:
