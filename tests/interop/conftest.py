@@ -9,12 +9,15 @@ import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import pytest
 from anyio.streams.text import TextReceiveStream
+
+from c2dkit.hub import HubOptions, LocalHub
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -54,6 +57,16 @@ def official_hub(tmp_path: Path) -> Iterator[OfficialHub]:
         finally:
             hub.send_signal(signal.SIGTERM)
             assert hub.wait(10) == 0
+
+
+@pytest.fixture
+async def standard_hub() -> AsyncIterator[LocalHub]:
+    """A hub in this process on the standard ports, of an address that no other hub listens on."""
+    options = HubOptions(feedback_interval=timedelta(0))
+    async with LocalHub(
+        devices=["dev-1", "dev-2"], host="127.0.0.77", amqp_port=5671, mqtt_port=8883, https_port=443, options=options
+    ) as hub:
+        yield hub
 
 
 def wait_for(ready: Path, hub: subprocess.Popen[bytes]) -> None:
