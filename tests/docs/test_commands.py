@@ -41,7 +41,7 @@ def uses_of_the_command(page: Path) -> list[list[str]]:
     return [words[1:] for words in map(shlex.split, shown) if words and words[0].rpartition("/")[2] == "c2dkit"]
 
 
-@pytest.mark.parametrize("page", [README, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [README, *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda page: page.name)
 def test_every_command_and_option_exists(page: Path) -> None:
     for command, *rest in uses_of_the_command(page):
         shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})

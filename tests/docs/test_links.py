@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 
 
@@ -18,6 +18,10 @@ def test_links(page: Path) -> None:
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
-def test_the_readme_lists_every_page() -> None:
-    linked = set(LINK.findall((ROOT / "README.md").read_text("utf-8")))
-    assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} <= linked
+def links(page: Path) -> set[Path]:
+    return {(page.parent / target).resolve() for target in LINK.findall(page.read_text("utf-8")) if "://" not in target}
+
+
+@pytest.mark.parametrize(("index", "folder"), [("README.md", "docs"), ("docs/transports.md", "docs/transports")])
+def test_every_page_is_in_its_index(index: str, folder: str) -> None:
+    assert set((ROOT / folder).resolve().glob("*.md")) <= links(ROOT / index)
