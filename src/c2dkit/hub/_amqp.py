@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 from uuid import uuid4
 
 from c2dkit._driver import Driver
@@ -24,7 +24,7 @@ from c2dkit.hub._amqp_queues import DeviceBoundLink, FeedbackLink, Outgoing
 from c2dkit.hub._certificates import peer_certificate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from anyio.abc import ByteStream
 
@@ -68,6 +68,8 @@ class AmqpDoor:
 class AmqpVisit:
     """One connection."""
 
+    protocol: ClassVar[str] = "AMQP"
+
     def __init__(self, core: HubCore, stream: ByteStream, initial: bytes, on_closed: Callable[[Visit], None]) -> None:
         self._core = core
         self._on_closed = on_closed
@@ -85,10 +87,26 @@ class AmqpVisit:
         self._lingering: asyncio.Task[None] | None = None
         self._anonymous: asyncio.TimerHandle | None = None
         self._bear_anonymous()
+        core.connections.add(self)
         self._driver.start(initial)
 
+    @property
+    def device_ids(self) -> Collection[str]:
+        """The devices that have put a token of their own, or have a link."""
+        links = (served.device_id for served in self._links if isinstance(served, DeviceBoundLink))
+        return {*self._grants.device_ids, *links}
+
+    @property
+    def clients(self) -> Collection[str]:
+        """The devices, and the policies whose tokens were put."""
+        return {*self.device_ids, *self._grants.policies}
+
+    def drop(self) -> None:
+        """End the connection without a CLOSE."""
+        self._end()
+
     async def aclose(self) -> None:
-        """Drop the connection without a CLOSE."""
+        """End the connection without a CLOSE and wait until it is over."""
         self._end()
         await self._driver.aclose()
 
@@ -244,6 +262,7 @@ class AmqpVisit:
 
     def _closed(self, cause: Exception | None) -> None:
         log.debug("an AMQP connection is over: %r", cause)
+        self._core.connections.remove(self)
         self._end()
         self._on_closed(self)
 

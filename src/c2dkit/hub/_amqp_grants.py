@@ -8,7 +8,7 @@ from c2dkit._errors import ServiceError, UnauthorizedError
 from c2dkit.hub._identities import Right
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from c2dkit.hub._auth import Grant
     from c2dkit.hub._core import HubCore
@@ -36,6 +36,16 @@ class Grants:
 
     def __bool__(self) -> bool:
         return bool(self._grants) or self.certificate is not None
+
+    @property
+    def device_ids(self) -> Collection[str]:
+        """The devices whose own keys have signed tokens."""
+        return {grant.device_id for grant in self._grants.values() if grant.device_id is not None}
+
+    @property
+    def policies(self) -> Collection[str]:
+        """The names of the policies whose keys have signed tokens."""
+        return {grant.policy.name for grant in self._grants.values() if grant.policy is not None}
 
     def put(self, grant: Grant) -> None:
         """Add a grant.

@@ -133,31 +133,31 @@ class DeviceBoundLink(QueueLink):
         self, core: HubCore, grants: Grants, link: amqp.SenderLink, wake: Callable[[], None], device_id: str
     ) -> None:
         super().__init__(core, grants, link, wake)
-        self._device_id = device_id
+        self.device_id = device_id
 
     def authorize(self) -> None:
         """It must be the device's own, and the device must be there and enabled."""
-        self._grants.require_device(self._device_id)
+        self._grants.require_device(self.device_id)
 
     def accept(self) -> None:
         """Answer the peer's attach; the device's receiver before, whatever its protocol, makes way."""
-        self._core.receivers.claim(self._device_id, self)
+        self._core.receivers.claim(self.device_id, self)
         super().accept()
-        log.info("%s receives over AMQP", self._device_id)
+        log.info("%s receives over AMQP", self.device_id)
 
     def displace(self) -> None:
         """Make way for a newer receiver: 409002 LinkCreationConflict (the condition is inferred)."""
-        text = f"another client has opened a receive link for device {self._device_id!r}"
+        text = f"another client has opened a receive link for device {self.device_id!r}"
         self.detach(amqp.AmqpError("amqp:link:stolen", text))
 
     def let_go(self) -> None:
         """Receive no more and give back what the device holds."""
-        self._core.receivers.release(self._device_id, self)
+        self._core.receivers.release(self.device_id, self)
         super().let_go()
 
     def take(self) -> Parcel | None:
         """Lock the next message."""
-        locked = self._core.state.receive(self._device_id, holder=self)
+        locked = self._core.state.receive(self.device_id, holder=self)
         return None if locked is None else Parcel(locked.lock_token, encode_message(locked.message))
 
     def settle(self, lock_token: UUID, settlement: Settlement) -> None:
@@ -167,7 +167,7 @@ class DeviceBoundLink(QueueLink):
             Settlement.COMPLETE: state.complete,
             Settlement.ABANDON: state.abandon,
             Settlement.REJECT: state.reject,
-        }[settlement](self._device_id, lock_token)
+        }[settlement](self.device_id, lock_token)
 
 
 class FeedbackLink(QueueLink):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from c2dkit.hub._connections import Connections
 from c2dkit.hub._receivers import Receivers
 from c2dkit.hub._timers import Timers
 
@@ -32,6 +33,7 @@ class HubCore:
         self.clock = clock
         self.options = options
         self.host_name = host_name
+        self.connections = Connections()
         self.receivers = Receivers()
         self.timers = Timers(clock)
         self._timer: Timer | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from c2dkit._models import Ack, FeedbackRecord, FeedbackStatus
+from c2dkit.hub._changes import BatchEnded, BatchLocked, BatchMade, BatchPutBack, RecordMade
 from c2dkit.hub._options import FEEDBACK_BATCH_SIZE
 from c2dkit.hub._queue import Entry, LockQueue
 
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
     from c2dkit._models import Message
     from c2dkit.hub._agenda import Agenda
+    from c2dkit.hub._changes import Change
     from c2dkit.hub._identities import Device
     from c2dkit.hub._options import HubOptions
+    from c2dkit.hub._queue import PutBack
 
 __all__ = ["Batch", "FeedbackQueue", "record_of"]
 
@@ -62,14 +65,31 @@ class FeedbackQueue:
     A batch is made of 64 records, or 15 seconds after the last batch, whichever is first. So a record that comes
     when the last batch is older than that goes out at once, alone (inferred).
 
+    Args:
+        options: The hub's settings.
+        agenda: Calls `fire` when a batch is due.
+        changed: Is told what happens.
+        ready: Called whenever a batch can be received.
+        now: The time.
+
     Attributes:
         deadline: When the records that wait become a batch.
     """
 
-    def __init__(self, options: HubOptions, agenda: Agenda, *, ready: Callable[[], None], now: datetime) -> None:
+    def __init__(
+        self,
+        options: HubOptions,
+        agenda: Agenda,
+        *,
+        changed: Callable[[Change], None],
+        ready: Callable[[], None],
+        now: datetime,
+    ) -> None:
         self.deadline: datetime | None = None
         self._options = options
         self._agenda = agenda
+        self._changed = changed
+        self._ready = ready
         self._pending: list[FeedbackRecord] = []
         self._batched = 0  # records, not batches
         self._last_batch_at = now
@@ -77,18 +97,24 @@ class FeedbackQueue:
             agenda,
             max_delivery_count=options.feedback_max_delivery_count,
             lock_expiry_counts=options.lock_expiry_counts,
-            ended=self._ended,
-            ready=ready,
+            observer=self,
         )
 
     def add(self, record: FeedbackRecord, now: datetime) -> None:
         """Take a record, which may make a batch."""
         self._pending.append(record)
+        self._changed(RecordMade(record))
         due = self._last_batch_at + self._options.feedback_interval
         if len(self._pending) >= FEEDBACK_BATCH_SIZE or due <= now:
             self.fire(now)
         elif self.deadline is None:
             self._agenda.set(self, due)
+
+    def drop_records(self, device_id: str) -> None:
+        """Forget a device's records that are in no batch yet."""
+        self._pending = [record for record in self._pending if record.device_id != device_id]
+        if not self._pending:
+            self._agenda.set(self, None)
 
     def fire(self, now: datetime) -> None:
         """Make a batch of the records that wait."""
@@ -125,5 +151,23 @@ class FeedbackQueue:
         """Put back all batches that a holder holds."""
         self._batches.release(holder, now)
 
-    def _ended(self, batch: Batch, _status: FeedbackStatus, _now: datetime) -> None:
-        self._batched -= len(batch)
+    def put(self, entry: Entry[Batch]) -> None:
+        """A batch was made."""
+        self._changed(BatchMade(entry))
+
+    def locked(self, entry: Entry[Batch]) -> None:
+        """A batch is in the hands of a receiver."""
+        self._changed(BatchLocked(entry))
+
+    def put_back(self, entry: Entry[Batch], cause: PutBack) -> None:
+        """A batch waits again."""
+        self._changed(BatchPutBack(entry, cause))
+
+    def ended(self, entry: Entry[Batch], status: FeedbackStatus, _now: datetime) -> None:
+        """A batch has left."""
+        self._batched -= len(entry.item)
+        self._changed(BatchEnded(entry, status))
+
+    def ready(self) -> None:
+        """A batch can be received."""
+        self._ready()

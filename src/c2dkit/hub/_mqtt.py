@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from c2dkit._driver import Driver
 from c2dkit._errors import C2dError, DeviceNotFoundError, UnauthorizedError
@@ -18,7 +18,7 @@ from c2dkit.hub._certificates import peer_certificate
 from c2dkit.hub._mqtt_sessions import Session, Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from uuid import UUID
 
     from anyio.abc import ByteStream
@@ -69,6 +69,8 @@ class MqttDoor:
 class MqttVisit:
     """One device's connection."""
 
+    protocol: ClassVar[str] = "MQTT"
+
     def __init__(
         self,
         core: HubCore,
@@ -90,10 +92,25 @@ class MqttVisit:
         self._engine = mqtt.MqttServer()
         self._engine.keep_alive_limit = KEEP_ALIVE_LIMIT_SECONDS
         self._driver = Driver(stream, self._engine, handle=self._handle, on_closed=self._closed)
+        core.connections.add(self)
         self._driver.start(initial)
 
+    @property
+    def device_ids(self) -> Collection[str]:
+        """The device, once it has signed in."""
+        return () if self._device_id is None else (self._device_id,)
+
+    @property
+    def clients(self) -> Collection[str]:
+        """The device: MQTT is for no one else."""
+        return self.device_ids
+
+    def drop(self) -> None:
+        """End the connection, of which MQTT 3.1.1 has no other way than to close it."""
+        self._end()
+
     async def aclose(self) -> None:
-        """Drop the connection: MQTT 3.1.1 has no goodbye of a server."""
+        """End the connection and wait until it is over."""
         self._end()
         await self._driver.aclose()
 
@@ -238,5 +255,6 @@ class MqttVisit:
 
     def _closed(self, cause: Exception | None) -> None:
         log.debug("the MQTT connection of %s is over: %r", self._device_id, cause)
+        self._core.connections.remove(self)
         self._end()
         self._on_closed(self)

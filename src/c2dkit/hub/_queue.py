@@ -7,24 +7,33 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from dataclasses import dataclass
+from enum import StrEnum
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 from uuid import UUID, uuid4
 
 from c2dkit._errors import MessageLockLostError
 from c2dkit._models import FeedbackStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from c2dkit.hub._agenda import Agenda
 
-__all__ = ["Entry", "LockQueue"]
+__all__ = ["Entry", "LockQueue", "PutBack", "QueueObserver"]
 
 T = TypeVar("T")
 
 _BY_SEQUENCE: Final = attrgetter("sequence_number")
+
+
+class PutBack(StrEnum):
+    """Why an item that was locked waits again."""
+
+    ABANDONED = "abandoned"
+    LOCK_EXPIRED = "lock expired"
+    RELEASED = "released"
+    """Its holder is gone."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -53,6 +62,25 @@ class Entry(Generic[T]):
         self.queue.fire(self, now)
 
 
+class QueueObserver(Protocol[T]):
+    """Learns what happens to a queue's items, in order, each time after it has happened."""
+
+    def put(self, entry: Entry[T]) -> None:
+        """An item was appended."""
+
+    def locked(self, entry: Entry[T]) -> None:
+        """An item is in the hands of its holder."""
+
+    def put_back(self, entry: Entry[T], cause: PutBack) -> None:
+        """An item that was locked waits again."""
+
+    def ended(self, entry: Entry[T], status: FeedbackStatus, now: datetime) -> None:
+        """An item has left."""
+
+    def ready(self) -> None:
+        """An item can be received."""
+
+
 class LockQueue(Generic[T]):
     """First in, first out by sequence number; an item that comes back takes its old place (inferred).
 
@@ -61,8 +89,7 @@ class LockQueue(Generic[T]):
         max_delivery_count: An item is dropped when it has come back this often, so that N means N deliveries
             (inferred).
         lock_expiry_counts: Whether the end of a lock raises the delivery count.
-        ended: Called with every item that leaves, why, and when.
-        ready: Called whenever an item can be received.
+        observer: Is told what happens.
     """
 
     def __init__(
@@ -71,14 +98,12 @@ class LockQueue(Generic[T]):
         *,
         max_delivery_count: int,
         lock_expiry_counts: bool,
-        ended: Callable[[T, FeedbackStatus, datetime], None],
-        ready: Callable[[], None],
+        observer: QueueObserver[T],
     ) -> None:
         self._agenda = agenda
         self._max_delivery_count = max_delivery_count
         self._lock_expiry_counts = lock_expiry_counts
-        self._ended = ended
-        self._ready = ready
+        self._observer = observer
         self._waiting: list[Entry[T]] = []  # by sequence number
         self._locked: dict[UUID, Entry[T]] = {}
         self._last_sequence_number = 0
@@ -90,13 +115,14 @@ class LockQueue(Generic[T]):
     def put(self, item: T, *, now: datetime, expires_at: datetime) -> None:
         """Append an item; one whose expiry has passed ends as expired at once (inferred)."""
         self._last_sequence_number += 1
-        if expires_at <= now:
-            self._ended(item, FeedbackStatus.EXPIRED, now)
-            return
         entry = Entry(self, item, self._last_sequence_number, now, expires_at)
         self._waiting.append(entry)
+        self._observer.put(entry)
+        if expires_at <= now:
+            self._leave(entry, FeedbackStatus.EXPIRED, now)
+            return
         self._agenda.set(entry, expires_at)
-        self._ready()
+        self._observer.ready()
 
     def receive(self, holder: object, *, lock_until: datetime | None) -> tuple[Entry[T], UUID] | None:
         """Lock the first waiting item, for ever where ``lock_until`` is None; return it with its lock token."""
@@ -108,6 +134,7 @@ class LockQueue(Generic[T]):
         entry.holder = holder
         self._locked[token] = entry
         self._agenda.set(entry, lock_until)
+        self._observer.locked(entry)
         return entry, token
 
     def end(self, token: UUID, status: FeedbackStatus, now: datetime) -> None:
@@ -124,12 +151,12 @@ class LockQueue(Generic[T]):
         Raises:
             MessageLockLostError: No item is locked by that token.
         """
-        self._put_back(self._held(token), now, counted=True)
+        self._put_back(self._held(token), now, PutBack.ABANDONED)
 
     def release(self, holder: object, now: datetime) -> None:
         """Put back all that a holder holds, not counted."""
         for entry in [entry for entry in self._locked.values() if entry.holder is holder]:
-            self._put_back(entry, now, counted=False)
+            self._put_back(entry, now, PutBack.RELEASED)
 
     def purge(self, now: datetime) -> int:
         """Let all items leave the queue, locked ones too, and return their number."""
@@ -137,6 +164,12 @@ class LockQueue(Generic[T]):
         for entry in entries:
             self._leave(entry, FeedbackStatus.PURGED, now)
         return len(entries)
+
+    def clear(self) -> None:
+        """Drop all items, locked ones too, and tell nobody: the queue itself is going."""
+        for entry in [*self._waiting, *self._locked.values()]:
+            self._take_out(entry)
+            self._agenda.set(entry, None)
 
     def expire_oldest(self, now: datetime) -> None:
         """Expire the first waiting item before its time, or the first locked one where none waits."""
@@ -153,7 +186,7 @@ class LockQueue(Generic[T]):
         if entry.lock_token is None:
             self._leave(entry, FeedbackStatus.EXPIRED, now)
         else:
-            self._put_back(entry, now, counted=self._lock_expiry_counts)
+            self._put_back(entry, now, PutBack.LOCK_EXPIRED)
 
     def _held(self, token: UUID) -> Entry[T]:
         entry = self._locked.get(token)
@@ -161,8 +194,11 @@ class LockQueue(Generic[T]):
             raise MessageLockLostError("the lock has ended, or no message was ever locked by this lock token")
         return entry
 
-    def _put_back(self, entry: Entry[T], now: datetime, *, counted: bool) -> None:
-        entry.delivery_count += counted
+    def _counts(self, cause: PutBack) -> bool:
+        return cause is PutBack.ABANDONED or (cause is PutBack.LOCK_EXPIRED and self._lock_expiry_counts)
+
+    def _put_back(self, entry: Entry[T], now: datetime, cause: PutBack) -> None:
+        entry.delivery_count += self._counts(cause)
         if entry.delivery_count >= self._max_delivery_count:
             self._leave(entry, FeedbackStatus.DELIVERY_COUNT_EXCEEDED, now)
         elif entry.expires_at <= now:
@@ -172,12 +208,13 @@ class LockQueue(Generic[T]):
             entry.redelivered = True
             insort(self._waiting, entry, key=_BY_SEQUENCE)
             self._agenda.set(entry, entry.expires_at)
-            self._ready()
+            self._observer.put_back(entry, cause)
+            self._observer.ready()
 
     def _leave(self, entry: Entry[T], status: FeedbackStatus, now: datetime) -> None:
         self._take_out(entry)
         self._agenda.set(entry, None)
-        self._ended(entry.item, status, now)
+        self._observer.ended(entry, status, now)
 
     def _take_out(self, entry: Entry[T]) -> None:
         if entry.lock_token is None:

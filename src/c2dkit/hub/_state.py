@@ -9,6 +9,7 @@ Source: IoT Hub developer guide, "Send cloud-to-device messages". Where the guid
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,6 +20,14 @@ from c2dkit._rules.limits import DEVICE_QUEUE_DEPTH, EXPIRY_MAX, ID_LENGTH, MESS
 from c2dkit._rules.validation import check_device_id, message_size
 from c2dkit._wire.amqp import device_of
 from c2dkit.hub._agenda import Agenda
+from c2dkit.hub._changes import (
+    DeviceRemoved,
+    DeviceSaved,
+    MessageEnded,
+    MessageEnqueued,
+    MessageLocked,
+    MessagePutBack,
+)
 from c2dkit.hub._feedback import FeedbackQueue, record_of
 from c2dkit.hub._identities import new_device
 from c2dkit.hub._options import LOCK_DURATION
@@ -30,8 +39,10 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from c2dkit._models import FeedbackRecord, Message
+    from c2dkit.hub._changes import Change
     from c2dkit.hub._identities import Device
     from c2dkit.hub._options import HubOptions
+    from c2dkit.hub._queue import Entry, PutBack
 
 __all__ = ["HubState", "Locked", "LockedFeedback"]
 
@@ -58,6 +69,34 @@ class LockedFeedback(NamedTuple):
     enqueued_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _DeviceQueueObserver:
+    """Tells what happens in the queue of one device."""
+
+    device: Device
+    changed: Callable[[Change], None]
+    add_record: Callable[[FeedbackRecord, datetime], None]
+    mark_ready: Callable[[str], None]
+
+    def put(self, entry: Entry[Message]) -> None:
+        self.changed(MessageEnqueued(self.device.device_id, entry))
+
+    def locked(self, entry: Entry[Message]) -> None:
+        self.changed(MessageLocked(self.device.device_id, entry))
+
+    def put_back(self, entry: Entry[Message], cause: PutBack) -> None:
+        self.changed(MessagePutBack(self.device.device_id, entry, cause))
+
+    def ended(self, entry: Entry[Message], status: FeedbackStatus, now: datetime) -> None:
+        self.changed(MessageEnded(self.device.device_id, entry, status))
+        record = record_of(entry.item, self.device, status, now)
+        if record is not None:
+            self.add_record(record, now)
+
+    def ready(self) -> None:
+        self.mark_ready(self.device.device_id)
+
+
 class HubState:
     """The devices of one hub, their queues, and the feedback queue.
 
@@ -81,13 +120,20 @@ class HubState:
         self._devices: dict[str, Device] = {}
         self._queues: dict[str, LockQueue[Message]] = {}
         self._ready: dict[str | None, None] = {}
-        self._feedback = FeedbackQueue(options, self._agenda, ready=partial(self._mark_ready, None), now=now())
+        self._subscribers: list[Callable[[Change], None]] = []
+        self._feedback = FeedbackQueue(
+            options, self._agenda, changed=self._changed, ready=partial(self._mark_ready, None), now=now()
+        )
         self._holders: dict[object, set[LockQueue[Message]]] = {}
 
     @property
     def devices(self) -> Mapping[str, Device]:
         """All devices by id, a live view."""
         return MappingProxyType(self._devices)
+
+    def subscribe(self, subscriber: Callable[[Change], None]) -> None:
+        """Have every change told as it happens; the subscriber must not call the state."""
+        self._subscribers.append(subscriber)
 
     def add_device(self, device_id: str, *, primary_key: str | None = None, secondary_key: str | None = None) -> Device:
         """Register a device with an empty queue; a key that is None is made up.
@@ -105,10 +151,27 @@ class HubState:
             self._agenda,
             max_delivery_count=self._options.max_delivery_count,
             lock_expiry_counts=self._options.lock_expiry_counts,
-            ended=partial(self._ended, device),
-            ready=partial(self._mark_ready, device_id),
+            observer=_DeviceQueueObserver(device, self._changed, self._feedback.add, self._mark_ready),
         )
+        self._changed(DeviceSaved(device))
         return device
+
+    def remove_device(self, device_id: str) -> None:
+        """Delete a device with its queue and its feedback, less what is in a batch already (inferred).
+
+        Whoever receives for it learns of it.
+
+        Raises:
+            DeviceNotFoundError: There is no such device.
+        """
+        self.device(device_id)
+        self._catch_up()
+        del self._devices[device_id]
+        self._queues.pop(device_id).clear()
+        self._feedback.drop_records(device_id)
+        self._changed(DeviceRemoved(device_id))
+        self._mark_ready(device_id)
+        self._notify()
 
     def set_enabled(self, device_id: str, *, enabled: bool) -> None:
         """Enable or disable a device; whoever receives for it learns of it.
@@ -116,7 +179,9 @@ class HubState:
         Raises:
             DeviceNotFoundError: There is no such device.
         """
-        self.device(device_id).enabled = enabled
+        device = self.device(device_id)
+        device.enabled = enabled
+        self._changed(DeviceSaved(device))
         self._mark_ready(device_id)
         self._notify()
 
@@ -293,10 +358,9 @@ class HubState:
             return now + self._options.default_ttl
         return min(message.expires_at, now + EXPIRY_MAX)
 
-    def _ended(self, device: Device, message: Message, status: FeedbackStatus, now: datetime) -> None:
-        record = record_of(message, device, status, now)
-        if record is not None:
-            self._feedback.add(record, now)
+    def _changed(self, change: Change) -> None:
+        for subscriber in self._subscribers:
+            subscriber(change)
 
     def _notify(self) -> None:
         """Call `on_ready`, now that nothing is half done."""

@@ -2,15 +2,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
 from c2dkit._errors import MessageLockLostError
 from c2dkit._models import Ack, FeedbackRecord, FeedbackStatus, Message
 from c2dkit.hub._agenda import Agenda
+from c2dkit.hub._changes import BatchEnded, BatchLocked, BatchMade, BatchPutBack, RecordMade
 from c2dkit.hub._feedback import FeedbackQueue, record_of
 from c2dkit.hub._identities import new_device
 from c2dkit.hub._options import HubOptions
+
+if TYPE_CHECKING:
+    from c2dkit.hub._changes import Change
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DEVICE = new_device("d1", now=START, primary_key=None, secondary_key=None)
@@ -32,7 +37,10 @@ class Bench:
     def __init__(self, options: HubOptions | None = None) -> None:
         self.agenda = Agenda()
         self.ready = 0
-        self.queue = FeedbackQueue(options or HubOptions(), self.agenda, ready=self._count, now=START)
+        self.changes: list[Change] = []
+        self.queue = FeedbackQueue(
+            options or HubOptions(), self.agenda, changed=self.changes.append, ready=self._count, now=START
+        )
 
     def _count(self) -> None:
         self.ready += 1
@@ -273,3 +281,17 @@ def test_even_locked_batches_give_way() -> None:
     with pytest.raises(MessageLockLostError):
         bench.queue.complete(taken[1], at(0))
     assert bench.sizes() == [64]
+
+
+def test_every_step_of_a_batch_is_told() -> None:
+    bench = Bench()
+    bench.add(1, when=20)
+    taken = bench.queue.receive(bench, at(20))
+    assert taken is not None
+    bench.queue.abandon(taken[1], at(21))
+    taken = bench.queue.receive(bench, at(22))
+    assert taken is not None
+    bench.queue.complete(taken[1], at(23))
+
+    kinds = [type(change) for change in bench.changes]
+    assert kinds == [RecordMade, BatchMade, BatchLocked, BatchPutBack, BatchLocked, BatchEnded]

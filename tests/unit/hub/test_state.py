@@ -16,11 +16,23 @@ from c2dkit._errors import (
     ServiceError,
 )
 from c2dkit._models import Ack, FeedbackRecord, FeedbackStatus, Message
+from c2dkit.hub._changes import (
+    BatchMade,
+    DeviceRemoved,
+    DeviceSaved,
+    MessageEnded,
+    MessageEnqueued,
+    MessageLocked,
+    MessagePutBack,
+    RecordMade,
+)
 from c2dkit.hub._options import HubOptions
 from c2dkit.hub._state import HubState, Locked, LockedFeedback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from c2dkit.hub._changes import Change
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ME, OTHER = "me", "other"
@@ -165,6 +177,53 @@ def test_a_disabled_device_is_not_found_and_keeps_its_messages(bench: Bench) -> 
 
 
 # Sending
+
+
+def test_a_removed_device_takes_its_messages_and_its_feedback_along() -> None:
+    bench = Bench(feedback_interval=timedelta(seconds=15))
+    for device_id in ("d1", "d2"):
+        bench.send(f"done by {device_id}", to=device_id)
+        bench.state.complete(device_id, bench.receive(device_id=device_id).lock_token)
+        bench.send(f"waits for {device_id}", to=device_id, expires_in=timedelta(seconds=1))
+    held = bench.receive(device_id="d1")
+
+    bench.state.remove_device("d1")
+    bench.state.add_device("d1")
+
+    assert bench.state.queue_depth("d1") == 0
+    with pytest.raises(MessageLockLostError):
+        bench.state.complete("d1", held.lock_token)
+    bench.wait(15)
+    assert [record.original_message_id for record in bench.records()] == ["done by d2", "waits for d2"]
+
+
+def test_a_removed_device_is_announced_and_gone(bench: Bench) -> None:
+    bench.ready.clear()
+    bench.state.remove_device("d1")
+
+    assert bench.ready == ["d1"]
+    with pytest.raises(DeviceNotFoundError):
+        bench.receive()
+    with pytest.raises(DeviceNotFoundError):
+        bench.state.remove_device("d1")
+
+
+def test_every_change_is_told() -> None:
+    bench = Bench(max_delivery_count=2)
+    changes: list[Change] = []
+    bench.state.subscribe(changes.append)
+
+    bench.state.add_device("d3")
+    bench.state.set_enabled("d3", enabled=False)
+    bench.send()
+    bench.state.abandon("d1", bench.receive().lock_token)
+    bench.state.complete("d1", bench.receive().lock_token)
+    bench.state.remove_device("d1")
+
+    assert [type(change) for change in changes] == [
+        *(DeviceSaved, DeviceSaved, MessageEnqueued, MessageLocked, MessagePutBack, MessageLocked),
+        *(MessageEnded, RecordMade, BatchMade, DeviceRemoved),
+    ]
 
 
 def test_a_message_goes_to_the_queue_of_its_device(bench: Bench) -> None:
