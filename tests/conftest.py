@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,24 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from c2dkit.hub import LocalHub
+
+ACCOUNTS = pytest.StashKey[dict[str, Callable[[], str]]]()
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Note the ``account`` of a test module that has one: a function which tells what its tests have done."""
+    account = getattr(getattr(item, "module", None), "account", None)
+    if account is not None:
+        item.config.stash.setdefault(ACCOUNTS, {})[item.module.__name__] = account  # type: ignore[attr-defined]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the accounts."""
+    accounts = terminalreporter.config.stash.get(ACCOUNTS, {})
+    if accounts:
+        terminalreporter.section("accounts")
+    for account in accounts.values():
+        terminalreporter.write_line(account())
 
 
 @pytest.fixture

@@ -1,17 +1,23 @@
-"""Drives a hub's state by random calls beside a plain model of it that looks at every message every time."""
+"""Drives a hub's state by random calls beside a plain model of it that looks at every message every time.
+
+What must hold whatever happens: nothing is in the hands of two holders, nothing that was accepted disappears without an
+outcome, no delivery count falls, and every message whose ``ack`` asks for it gives exactly one record of feedback. Only
+the deletion of a device takes messages and records along.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from c2dkit._errors import DeviceQueueFullError, MessageLockLostError
+from c2dkit._errors import DeviceNotFoundError, DeviceQueueFullError, MessageLockLostError
 from c2dkit._models import Ack, FeedbackStatus, Message
 from c2dkit._rules.settlement import Settlement
 from c2dkit.hub._options import HubOptions
@@ -29,13 +35,27 @@ DEVICES = ("d1", "d2")
 HOLDERS = ("h1", "h2", "h3")
 POSITIVE, NEGATIVE = {Ack.POSITIVE, Ack.FULL}, {Ack.NEGATIVE, Ack.FULL}
 
+DONE: Final[Counter[str]] = Counter()
+"""What all runs together have done."""
+
+
+def account() -> str:
+    """Tell of all runs, for the summary of the test run."""
+    return "hub state machine: " + ", ".join(f"{count} {what}" for what, count in sorted(DONE.items()))
+
+
 devices = st.sampled_from(DEVICES)
 holders = st.sampled_from(HOLDERS)
 
 
 @dataclass(eq=False)
 class Sent:
-    """What the model knows of one message."""
+    """What the model knows of one message.
+
+    Attributes:
+        shown: The delivery count that its last receiver saw.
+        removed: Whether its device has been deleted since.
+    """
 
     message_id: str
     device_id: str
@@ -46,10 +66,16 @@ class Sent:
     holder: str | None = None
     locked_until: datetime | None = None
     status: FeedbackStatus | None = None
+    shown: int = -1
+    removed: bool = False
+
+    @property
+    def over(self) -> bool:
+        return self.status is not None or self.removed
 
     @property
     def waiting(self) -> bool:
-        return self.token is None and self.status is None
+        return self.token is None and not self.over
 
     @property
     def deadline(self) -> datetime | None:
@@ -71,7 +97,13 @@ class Sent:
         self.token = self.holder = self.locked_until = None
         self.status = status
 
+    def remove(self) -> None:
+        self.token = self.holder = self.locked_until = None
+        self.removed = True
+
     def pass_time(self, now: datetime, *, counted: bool) -> None:
+        if self.over:
+            return
         if self.locked_until is not None and self.locked_until <= now:
             self.put_back(now, counted=counted)
         elif self.waiting and self.expires_at <= now:
@@ -99,12 +131,14 @@ class Lifecycle(RuleBasedStateMachine):
         self.batches: list[tuple[str, LockedFeedback, datetime]] = []
         self.records: list[tuple[str, FeedbackStatus]] = []
         self.announced: set[str | None] = set()
+        self.disabled: set[str] = set()
+        DONE["runs"] += 1
 
     def announce(self, key: str | None) -> None:
         self.announced.add(key)
 
     def queue(self, device_id: str) -> list[Sent]:
-        return [sent for sent in self.messages if sent.device_id == device_id and sent.status is None]
+        return [sent for sent in self.messages if sent.device_id == device_id and not sent.over]
 
     def locked(self) -> list[Sent]:
         return [sent for sent in self.messages if sent.token is not None]
@@ -120,6 +154,10 @@ class Lifecycle(RuleBasedStateMachine):
         message = Message(
             b"", message_id=message_id, to=f"/devices/{device_id}/messages/devicebound", ack=ack, expires_at=expires_at
         )
+        if device_id in self.disabled:
+            with pytest.raises(DeviceNotFoundError):
+                self.state.send(message)
+            return
         if len(self.queue(device_id)) == 50:
             with pytest.raises(DeviceQueueFullError):
                 self.state.send(message)
@@ -136,6 +174,10 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(device_id=devices, holder=holders, lock=st.booleans())
     def receive(self, device_id: str, holder: str, lock: bool) -> None:
+        if device_id in self.disabled:
+            with pytest.raises(DeviceNotFoundError):
+                self.state.receive(device_id, holder=holder, lock=lock)
+            return
         locked = self.state.receive(device_id, holder=holder, lock=lock)
         first = next((sent for sent in self.queue(device_id) if sent.waiting), None)
         if first is None:
@@ -144,7 +186,11 @@ class Lifecycle(RuleBasedStateMachine):
             return
         assert locked is not None
         assert locked.message.message_id == first.message_id
-        assert locked.message.delivery_count == first.count
+        assert locked.message.message_id not in {sent.message_id for sent in self.locked()}
+        assert locked.message.delivery_count == first.count >= first.shown
+        assert locked.redelivered == (first.shown >= 0)
+        first.shown = first.count
+        DONE["deliveries"] += 1
         first.token, first.holder = locked.lock_token, holder
         first.locked_until = self.now + LOCK if lock else None
 
@@ -155,6 +201,10 @@ class Lifecycle(RuleBasedStateMachine):
 
     def settle_one(self, sent: Sent, settlement: Settlement) -> None:
         assert sent.token is not None
+        if sent.device_id in self.disabled:
+            with pytest.raises(DeviceNotFoundError):
+                getattr(self.state, settlement.value)(sent.device_id, sent.token)
+            return
         getattr(self.state, settlement.value)(sent.device_id, sent.token)
         self.forget_lock(sent)
         if settlement is Settlement.ABANDON:
@@ -176,7 +226,7 @@ class Lifecycle(RuleBasedStateMachine):
     @rule(data=st.data(), settlement=st.sampled_from(Settlement))
     def settle_late(self, data: st.DataObject, settlement: Settlement) -> None:
         device_id, token = data.draw(st.sampled_from(self.lost))
-        with pytest.raises(MessageLockLostError):
+        with pytest.raises(DeviceNotFoundError if device_id in self.disabled else MessageLockLostError):
             getattr(self.state, settlement.value)(device_id, token)
 
     @rule(holder=holders)
@@ -196,6 +246,24 @@ class Lifecycle(RuleBasedStateMachine):
             if sent.token is not None:
                 self.forget_lock(sent)
             sent.end(FeedbackStatus.PURGED)
+
+    @rule(device_id=devices, enabled=st.booleans())
+    def set_enabled(self, device_id: str, enabled: bool) -> None:
+        """Disable a device, which keeps its messages, or enable it."""
+        self.state.set_enabled(device_id, enabled=enabled)
+        (self.disabled.discard if enabled else self.disabled.add)(device_id)
+
+    @rule(device_id=devices)
+    def recreate(self, device_id: str) -> None:
+        """Delete a device with all that it has and register it again."""
+        self.state.remove_device(device_id)
+        self.state.add_device(device_id)
+        self.disabled.discard(device_id)
+        for sent in self.messages:
+            if sent.device_id == device_id:
+                if sent.token is not None:
+                    self.forget_lock(sent)
+                sent.remove()
 
     @rule(seconds=st.sampled_from([1, 5, 15, 59, 60, 90, 600, 1800]))
     def advance(self, seconds: int) -> None:
@@ -244,7 +312,7 @@ class Lifecycle(RuleBasedStateMachine):
         assert {sent.device_id for sent in self.messages if sent.waiting} <= self.announced
         next_deadline = self.state.next_deadline()
         assert next_deadline is None or next_deadline > self.now
-        for deadline in (sent.deadline for sent in self.messages if sent.status is None):
+        for deadline in (sent.deadline for sent in self.messages if not sent.over):
             assert deadline is None or (next_deadline is not None and next_deadline <= deadline)
 
     @invariant()
@@ -254,16 +322,23 @@ class Lifecycle(RuleBasedStateMachine):
         assert set(self.records) <= outcomes
 
     def teardown(self) -> None:
-        """Every outcome that was asked for has made its one record by now."""
+        """By the end every message has its outcome, and every outcome that was asked for its one record."""
+        for device_id in DEVICES:
+            self.set_enabled(device_id, enabled=True)
         for holder in HOLDERS:
             self.release_holder(holder)
-        for _ in range(2):  # the feedback that waits, and what it waited for
-            self.advance(15)
+        for seconds in (15, 3600, 15):  # the feedback that waits, what never was received, and its feedback
+            self.advance(seconds)
             while batch := self.state.receive_feedback(self):
                 self.complete_batch(batch)
         self.look()
-        asked = [(sent.message_id, sent.status) for sent in self.messages if sent.status and sent.asks]
-        assert sorted(self.records) == sorted(asked)
+        assert all(sent.over for sent in self.messages)
+        asked = {(sent.message_id, sent.status) for sent in self.messages if sent.status and sent.asks}
+        certain = {(sent.message_id, sent.status) for sent in self.messages if not sent.removed and sent.asks}
+        assert certain <= set(self.records) <= asked
+        DONE["messages"] += len(self.messages)
+        DONE["outcomes"] += sum(sent.status is not None for sent in self.messages)
+        DONE["records of feedback"] += len(self.records)
 
 
 class LifecycleOf2018(Lifecycle):
@@ -273,7 +348,7 @@ class LifecycleOf2018(Lifecycle):
 
 
 SETTINGS = settings(
-    max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+    max_examples=150, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
 )
 TestLifecycle = Lifecycle.TestCase
 TestLifecycle.settings = SETTINGS
