@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 
     from c2dkit._proxy import Proxy
 
-__all__ = ["PORT", "open_websocket"]
+__all__ = ["open_websocket"]
 
-PORT: Final = 443
 PATH: Final = "/$iothub/websocket"
 
 MAX_MESSAGE_BYTES: Final = 4_194_304

@@ -27,14 +27,12 @@ if TYPE_CHECKING:
     from c2dkit.hub._core import HubCore
     from c2dkit.hub._listener import Door, Visit
 
-__all__ = ["FIRST_BYTES", "HttpDoor", "HttpVisit"]
+__all__ = ["HttpDoor", "HttpVisit"]
 
 # aiohttp calls a stranger's nonsense an error and shows a traceback, and what goes wrong in here is logged in here.
 SILENT: Final = logging.Logger("aiohttp", logging.CRITICAL + 1)
 
 log = logging.getLogger("c2dkit.hub")
-
-FIRST_BYTES: Final = (b"GET ", b"POST", b"PUT ", b"DELE", b"PATC", b"HEAD")
 
 WEBSOCKET_PATHS: Final = (("$iothub", "websocket"), ("$servicebus", "websocket"))
 """IoT Hub's own, and the one that the Python SDK (azure-iot-hub) dials."""

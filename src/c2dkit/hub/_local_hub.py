@@ -18,7 +18,7 @@ from c2dkit.hub._authority import CertificateAuthority
 from c2dkit.hub._certificates import TrustedCertificates
 from c2dkit.hub._clock import HubClock
 from c2dkit.hub._core import HubCore
-from c2dkit.hub._http import FIRST_BYTES, HttpDoor
+from c2dkit.hub._http_late import FIRST_BYTES, late_http_door
 from c2dkit.hub._identities import Authentication, default_policies
 from c2dkit.hub._listener import Listener
 from c2dkit.hub._mqtt import MqttDoor
@@ -291,7 +291,7 @@ class LocalHub:
 
 def _doors(core: HubCore) -> dict[bytes, Door]:
     amqp, mqtt = AmqpDoor(core), MqttDoor(core)
-    http = HttpDoor(core, {"amqpwsb10": amqp, "mqtt": mqtt})
+    http = late_http_door(core, {"amqpwsb10": amqp, "mqtt": mqtt})
     return {b"AMQP": amqp, b"\x10": mqtt, **dict.fromkeys(FIRST_BYTES, http)}
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from c2dkit import _websocket
 from c2dkit._net import open_tls
 from c2dkit._proxy import Proxy, host_and_port
 from c2dkit._tls import client_context
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from c2dkit._rules.credentials import Credential
 
 __all__ = ["Dialer"]
+
+WEBSOCKET_PORT: Final = 443
 
 
 class Dialer:
@@ -35,7 +36,7 @@ class Dialer:
     def __init__(
         self, *, port: int, subprotocol: str | None, ssl_context: ssl.SSLContext | None, proxy: str | None
     ) -> None:
-        self._port = port if subprotocol is None else _websocket.PORT
+        self._port = port if subprotocol is None else WEBSOCKET_PORT
         self._subprotocol = subprotocol
         self._ssl_context = ssl_context
         self._proxy = None if proxy is None else Proxy.from_url(proxy)
@@ -50,9 +51,9 @@ class Dialer:
         context = client_context(credential, self._ssl_context)
         if self._subprotocol is None:
             return await open_tls(host, port, ssl_context=context, proxy=self._proxy)
-        return await _websocket.open_websocket(
-            host, port, subprotocol=self._subprotocol, ssl_context=context, proxy=self._proxy
-        )
+        from c2dkit._websocket import open_websocket  # noqa: PLC0415 - aiohttp is large, and TLS does without
+
+        return await open_websocket(host, port, subprotocol=self._subprotocol, ssl_context=context, proxy=self._proxy)
 
     def _dial(self, credential: Credential) -> tuple[str, int]:
         host, port = credential.dial

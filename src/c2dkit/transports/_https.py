@@ -10,7 +10,6 @@ from c2dkit._proxy import Proxy
 from c2dkit._rules.settlement import Settlement
 from c2dkit._wire import feedback
 from c2dkit._wire import https as wire
-from c2dkit.transports._https_client import Answer, HttpsClient
 from c2dkit.transports._https_link import LockedQueue
 from c2dkit.transports._https_polling import PollingInterval
 from c2dkit.transports._ports import Delivery, DeviceLink, FeedbackBatch, FeedbackLink, SenderLink, ServiceOperation
@@ -18,8 +17,9 @@ from c2dkit.transports._ports import Delivery, DeviceLink, FeedbackBatch, Feedba
 if TYPE_CHECKING:
     import ssl
 
-    from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
+    from c2dkit._rules.credentials import Credential, DeviceCredential, ServiceCredential
     from c2dkit._rules.entra import EntraCredential
+    from c2dkit.transports._https_client import Answer, HttpsClient
 
 __all__ = ["HttpsDeviceTransport", "HttpsServiceTransport"]
 
@@ -70,7 +70,7 @@ class HttpsDeviceTransport:
 
     async def open(self, *, prefetch: int) -> DeviceLink:
         """See ``DeviceTransport.open``; sends nothing."""
-        client = HttpsClient(self._credential, ssl_context=self._ssl_context, proxy=self._proxy)
+        client = _client(self._credential, self._ssl_context, self._proxy)
         return _HttpsDeviceLink(client, wire.device_path(self._credential.device_id), self._polling)
 
 
@@ -168,7 +168,7 @@ class HttpsServiceTransport:
         return answer.body
 
     def _client(self) -> HttpsClient:
-        return HttpsClient(self._credential, ssl_context=self._ssl_context, proxy=self._proxy)
+        return _client(self._credential, self._ssl_context, self._proxy)
 
 
 class _HttpsFeedbackLink:
@@ -190,6 +190,13 @@ class _HttpsFeedbackLink:
 
     async def close(self) -> None:
         await self._queue.close(ClosedError("the feedback stream is closed"))
+
+
+def _client(credential: Credential, ssl_context: ssl.SSLContext | None, proxy: Proxy | None) -> HttpsClient:
+    # AMQP has this for its purge: whoever never calls it does without aiohttp, which is large.
+    from c2dkit.transports._https_client import HttpsClient  # noqa: PLC0415
+
+    return HttpsClient(credential, ssl_context=ssl_context, proxy=proxy)
 
 
 def _feedback_batch(answer: Answer) -> tuple[FeedbackBatch, str]:
