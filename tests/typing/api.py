@@ -22,7 +22,7 @@ from c2dkit import (
     ServiceCredential,
     Settlement,
 )
-from c2dkit.hub import TokenIssuer  # noqa: TC001 - read by type checkers alone, never run
+from c2dkit.hub import BackgroundHub, LocalHub, TokenIssuer
 from c2dkit.transports import (
     AmqpDeviceTransport,
     AmqpServiceTransport,
@@ -101,3 +101,10 @@ async def back_end(service: str) -> None:
         async for record in feedback:
             assert_type(record, FeedbackRecord)
             assert_type(record.status, FeedbackStatus)
+
+
+def a_hub_in_a_thread(hub: BackgroundHub) -> None:
+    assert_type(hub.queue_depth("dev-1"), int)
+    assert_type(hub.call(LocalHub.issue_certificate, "dev-1"), bytes)
+    assert_type(hub.call(LocalHub.disconnect_all), None)
+    assert_type(hub.call(lambda local: local.ports), tuple[int, ...])

@@ -12,7 +12,7 @@ def main() -> None:
     try:
         from c2dkit.cli._app import app  # noqa: PLC0415 - see above
     except ImportError as error:
-        if error.name not in {"typer", "rich", "trustme"}:
+        if error.name not in {"typer", "rich", "trustme", "cryptography"}:
             raise
         sys.stderr.write(f"the c2dkit command needs {error.name}: pip install 'c2dkit[cli,hub]'\n")
         sys.exit(1)

@@ -3,9 +3,15 @@
 Needs the extra ``hub``: ``pip install 'c2dkit[hub]'``.
 """
 
-from c2dkit.hub._clock import HubClock
-from c2dkit.hub._issuers import TokenIssuer
-from c2dkit.hub._local_hub import LocalHub
-from c2dkit.hub._options import HubOptions
+try:
+    from c2dkit.hub._background import BackgroundClock, BackgroundHub
+    from c2dkit.hub._clock import HubClock
+    from c2dkit.hub._issuers import TokenIssuer
+    from c2dkit.hub._local_hub import LocalHub
+    from c2dkit.hub._options import HubOptions
+except ModuleNotFoundError as _missing:
+    raise ImportError(
+        f"the local hub needs {_missing.name}; install it with: pip install 'c2dkit[hub]'", name=_missing.name
+    ) from _missing
 
-__all__ = ["HubClock", "HubOptions", "LocalHub", "TokenIssuer"]
+__all__ = ["BackgroundClock", "BackgroundHub", "HubClock", "HubOptions", "LocalHub", "TokenIssuer"]

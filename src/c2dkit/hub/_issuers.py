@@ -9,12 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
-try:
-    from cryptography.hazmat.primitives.asymmetric import rsa
-except ModuleNotFoundError as error:
-    raise ImportError(
-        "the local hub signs with cryptography; install it with: pip install 'c2dkit[hub]'", name="cryptography"
-    ) from error
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from c2dkit._errors import UnauthorizedError
 from c2dkit._rules.entra import ENTRA_AUDIENCE
