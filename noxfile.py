@@ -19,7 +19,7 @@ nox.options.default_venv_backend = "uv"
 nox.options.error_on_external_run = True
 
 ROOT = Path(__file__).parent
-TEST_TOOLS = ("pytest>=8.3", "pytest-timeout>=2.3", "hypothesis>=6.115")
+TEST_TOOLS = ("pytest>=8.3", "pytest-timeout>=2.3", "pytest-asyncio>=1.0", "pytest-xdist>=3.6", "hypothesis>=6.115")
 
 # What the interop session needs from outside. Proton is compiled; the Node clients are the official SDKs and their
 # engines; mqtt4 is the version of MQTT.js that azure-iot-device-mqtt uses.

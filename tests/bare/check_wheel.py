@@ -47,6 +47,13 @@ def the_hub_says_which_extra_it_needs() -> None:
     assert "pip install 'c2dkit[hub]'" in result.stderr.splitlines()[-1], result
 
 
+def the_plugin_for_pytest_says_which_extra_it_needs() -> None:
+    for module in ("c2dkit.testing", "c2dkit.testing.contract"):
+        result = run(sys.executable, "-c", f"import {module}")
+        assert result.returncode == 1, result
+        assert "pip install 'c2dkit[testing]'" in result.stderr.splitlines()[-1], result
+
+
 def the_command_says_which_extra_it_needs() -> None:
     result = run(str(Path(sys.executable).with_name("c2dkit")), "demo")
     assert result.returncode == 1, result
@@ -60,6 +67,7 @@ CHECKS = (
     the_public_names_can_be_imported,
     a_transport_can_be_made_without_extras,
     the_hub_says_which_extra_it_needs,
+    the_plugin_for_pytest_says_which_extra_it_needs,
     the_command_says_which_extra_it_needs,
 )
 

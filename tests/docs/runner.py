@@ -39,9 +39,11 @@ FOREIGN: Final = [
     ROOT / "docs" / "transports" / f"{name}.md" for name in ("azure-iot-device", "azure-iot-hub", "uamqp")
 ]
 """The pages whose blocks need a package of somebody else's, and a hub on the standard ports."""
+PROJECT: Final = ROOT / "docs" / "testing.md"
+"""The page whose blocks are the files of a project; see ``testing_page``."""
 PAGES: Final = [
     ROOT / "README.md",
-    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page not in FOREIGN),
+    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page not in {*FOREIGN, PROJECT}),
 ]
 
 FENCE: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
