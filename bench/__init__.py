@@ -1,1 +1,1 @@
-"""Benchmarks: ``python -m bench engines``."""
+"""Benchmarks: ``python -m bench COMMAND``."""

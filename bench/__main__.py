@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from bench import engines
+from bench import engines, start_up
 
 
 def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Benchmarks of c2dkit.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    engines.add_arguments(commands.add_parser("engines", help=engines.__doc__))
-    engines.main(parser.parse_args())
+    for name, command in (("engines", engines), ("start-up", start_up)):
+        subparser = commands.add_parser(name, help=command.__doc__)
+        command.add_arguments(subparser)
+        subparser.set_defaults(main=command.main)
+    arguments = parser.parse_args()
+    arguments.main(arguments)
 
 
 _main()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bench.contestants import Contestant
 
-__all__ = ["Certificates", "Flood", "Idle", "RunError", "flood", "idle"]
+__all__ = ["Certificates", "Flood", "Idle", "Program", "RunError", "flood", "idle", "program"]
 
 START_SECONDS = 60.0
 """How long a client may take to connect and to get through the warm-up."""
@@ -89,7 +89,7 @@ def idle(contestant: Contestant, command: list[str], certificates: Certificates,
     return Idle(result["bytes"], int(result["threads"]))
 
 
-class _Program:
+class Program:
     """A child process that says on standard output, a JSON line each, what happens."""
 
     def __init__(self, command: list[str], errors: IO[bytes], environment: dict[str, str] | None = None) -> None:
@@ -100,7 +100,7 @@ class _Program:
             command, stdout=subprocess.PIPE, stderr=errors, cwd=ROOT, env={**os.environ, **(environment or {})}
         )
 
-    def expect(self, event: str, timeout: float, client: _Program) -> dict[str, Any]:
+    def expect(self, event: str, timeout: float, client: Program) -> dict[str, Any]:
         """Return the next line's values if it is ``event``; ``client`` is who to blame if it is not."""
         line = self._read_line(time.monotonic() + timeout, client)
         if line is None:
@@ -121,7 +121,7 @@ class _Program:
         text = self._errors.read().decode(errors="replace").strip()
         return f"; the client says: {text[-600:]}" if text else ""
 
-    def _read_line(self, deadline: float, client: _Program) -> bytes | None:
+    def _read_line(self, deadline: float, client: Program) -> bytes | None:
         assert self.process.stdout is not None
         while b"\n" not in self._unread:
             readable, _, _ = select.select([self.process.stdout], [], [], 0.2)
@@ -137,21 +137,22 @@ class _Program:
 
 
 @contextmanager
-def _program(command: list[str], environment: dict[str, str] | None = None) -> Iterator[_Program]:
+def program(command: list[str], environment: dict[str, str] | None = None) -> Iterator[Program]:
+    """Run a program for the time of the block."""
     with tempfile.TemporaryFile() as errors:
-        program = _Program(command, errors, environment)
+        started = Program(command, errors, environment)
         try:
-            yield program
+            yield started
         finally:
-            program.process.kill()
-            program.process.communicate()
+            started.process.kill()
+            started.process.communicate()
 
 
 @contextmanager
-def _peer(contestant: Contestant, certificates: Certificates, options: list[str]) -> Iterator[_Program]:
+def _peer(contestant: Contestant, certificates: Certificates, options: list[str]) -> Iterator[Program]:
     where = [f"--host={contestant.host}", f"--port={contestant.port}", f"--certificate={certificates.peer}"]
     command = [sys.executable, "-m", "bench.peer", contestant.protocol, *where, *options]
-    with _program(command) as peer:
+    with program(command) as peer:
         peer.port = int(peer.expect("listening", START_SECONDS, peer)["port"])
         yield peer
 
@@ -159,8 +160,8 @@ def _peer(contestant: Contestant, certificates: Certificates, options: list[str]
 @contextmanager
 def _client(
     contestant: Contestant, command: list[str], certificates: Certificates, port: int, options: Sequence[str] = ()
-) -> Iterator[_Program]:
+) -> Iterator[Program]:
     where = [contestant.host, str(port), str(certificates.authority)]
     environment = {"NODE_EXTRA_CA_CERTS": str(certificates.authority)}
-    with _program([*command, *where, *contestant.options, *options], environment) as client:
+    with program([*command, *where, *contestant.options, *options], environment) as client:
         yield client
