@@ -18,18 +18,20 @@ ACCOUNTS = pytest.StashKey[dict[str, Callable[[], str]]]()
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Note the ``account`` of a test module that has one: a function which tells what its tests have done."""
-    account = getattr(getattr(item, "module", None), "account", None)
+    module = item.getparent(pytest.Module)
+    account: Callable[[], str] | None = None if module is None else getattr(module.obj, "account", None)
     if account is not None:
-        item.config.stash.setdefault(ACCOUNTS, {})[item.module.__name__] = account  # type: ignore[attr-defined]
+        accounts: dict[str, Callable[[], str]] = {}
+        item.config.stash.setdefault(ACCOUNTS, accounts)[item.nodeid.partition("::")[0]] = account
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the accounts."""
-    accounts = terminalreporter.config.stash.get(ACCOUNTS, {})
-    if accounts:
+    stash = terminalreporter.config.stash
+    if ACCOUNTS in stash:
         terminalreporter.section("accounts")
-    for account in accounts.values():
-        terminalreporter.write_line(account())
+        for account in stash[ACCOUNTS].values():
+            terminalreporter.write_line(account())
 
 
 @pytest.fixture

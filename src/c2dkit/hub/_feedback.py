@@ -163,7 +163,7 @@ class FeedbackQueue:
         """A batch waits again."""
         self._changed(BatchPutBack(entry, cause))
 
-    def ended(self, entry: Entry[Batch], status: FeedbackStatus, _now: datetime) -> None:
+    def ended(self, entry: Entry[Batch], status: FeedbackStatus, now: datetime) -> None:
         """A batch has left."""
         self._batched -= len(entry.item)
         self._changed(BatchEnded(entry, status))
