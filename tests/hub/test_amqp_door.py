@@ -637,7 +637,7 @@ async def test_a_target_without_an_address_is_refused() -> None:
 
 async def test_a_policy_without_the_right_opens_nothing() -> None:
     async with LocalHub() as hub, connection(hub) as client:
-        policy = hub._policies["device"]
+        policy = hub._policies.policy("device")
         credential = ServiceCredential(
             host_name="localhost", shared_access_key_name="device", shared_access_key=policy.primary_key
         )

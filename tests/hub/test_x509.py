@@ -348,7 +348,7 @@ async def test_a_device_without_a_certificate_is_told_before_anything_is_sent(hu
 async def test_what_the_hub_refuses_to_register(hub: LocalHub) -> None:
     with pytest.raises(InvalidInputError, match="not one in PEM"):
         hub.add_device("dev-x", certificate_pem=b"nonsense")
-    with pytest.raises(InvalidInputError, match="any certificate of an authority"):
+    with pytest.raises(InvalidInputError, match="in one way"):
         hub.add_device("dev-x", certificate_pem=self_signed("a"), ca_signed=True)
     with pytest.raises(InvalidInputError, match="not one of a certificate authority"):
         hub.add_certificate_authority(hub.issue_certificate("dev-x").partition(b"-----END EC PRIVATE KEY-----\n")[2])

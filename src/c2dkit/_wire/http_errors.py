@@ -35,7 +35,7 @@ from c2dkit._errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CODES", "ERROR_CODE_HEADER", "STATUSES", "Code", "error_from_http", "http_from_error"]
+__all__ = ["CODES", "ERROR_CODE_HEADER", "STATUSES", "Code", "error_from_http", "http_from_error", "name_of"]
 
 ERROR_CODE_HEADER: Final = "iothub-errorcode"
 MAX_BODY_BYTES: Final = 65_536
@@ -218,7 +218,7 @@ def _retry_after(value: str | None) -> timedelta | None:
 
 def http_from_error(error: C2dError) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers and body with which the hub tells of an error."""
-    name = _name_of(error)
+    name = name_of(error)
     headers = {ERROR_CODE_HEADER: name, "Content-Type": "application/json; charset=utf-8"}
     if error.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after.total_seconds()))
@@ -229,7 +229,8 @@ def http_from_error(error: C2dError) -> tuple[int, dict[str, str], bytes]:
     return CODES[name].status, headers, to_json(body)
 
 
-def _name_of(error: C2dError) -> str:
+def name_of(error: C2dError) -> str:
+    """Return IoT Hub's name for an error."""
     named = NAME_OF.get(error.hub_code or 0)
     if named is not None:
         return named

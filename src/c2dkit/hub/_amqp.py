@@ -73,7 +73,7 @@ class AmqpVisit:
     def __init__(self, core: HubCore, stream: ByteStream, initial: bytes, on_closed: Callable[[Visit], None]) -> None:
         self._core = core
         self._on_closed = on_closed
-        self._grants = Grants(core, peer_certificate(stream), self._reauthorize)
+        self._grants = Grants(core, peer_certificate(stream), self.reauthorize)
         self._links: dict[Incoming | Outgoing, None] = {}
         self._over = False
         self._engine = amqp.Connection(
@@ -104,6 +104,16 @@ class AmqpVisit:
     def drop(self) -> None:
         """End the connection without a CLOSE."""
         self._end()
+
+    def reauthorize(self) -> None:
+        """Detach the links that the tokens and the certificate no longer allow."""
+        for served in tuple(self._links):
+            try:
+                served.authorize()
+            except UnauthorizedError as error:
+                self._links.pop(served)
+                served.detach(amqp_from_error(error))
+        self._bear_anonymous()
 
     async def aclose(self) -> None:
         """End the connection without a CLOSE and wait until it is over."""
@@ -218,15 +228,6 @@ class AmqpVisit:
         if isinstance(served, Incoming | Outgoing):
             self._links.pop(served, None)
             served.let_go()
-
-    def _reauthorize(self) -> None:
-        for served in tuple(self._links):
-            try:
-                served.authorize()
-            except UnauthorizedError as error:
-                self._links.pop(served)
-                served.detach(amqp_from_error(error))
-        self._bear_anonymous()
 
     def _bear_anonymous(self) -> None:
         if self._anonymous is None and not self._over:

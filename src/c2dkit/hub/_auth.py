@@ -42,12 +42,14 @@ class Grant(NamedTuple):
         expires_at: When it ends.
         device_id: The device whose own key signed it, or None.
         policy: The policy whose key signed it, or None; ``ENTRA`` for a token of Entra ID.
+        token: What was signed, to be verified again once keys have changed; None for a token of Entra ID.
     """
 
     resource: str
     expires_at: datetime
     device_id: str | None = None
     policy: Policy | None = None
+    token: sas.ParsedSas | None = None
 
 
 class Authenticator:
@@ -139,17 +141,17 @@ class Authenticator:
             raise UnauthorizedError(str(error)) from error
         if not self._is_own_host(parsed.resource):
             raise UnauthorizedError("the token is for another host than this hub")
-        grant = self._signed_by_policy(parsed) if parsed.policy else self._signed_by_device(parsed)
+        grant = self._signed_by(parsed)
         self._check_time(grant)
         return grant
 
     def require_device(self, grant: Grant, device_id: str) -> None:
-        """Check that a grant is in time and lets its bearer connect as a device.
+        """Check that a grant is in time, still holds and lets its bearer connect as a device.
 
         Raises:
             UnauthorizedError: It does not.
         """
-        self._check_time(grant)
+        grant = self._current(grant)
         self._enabled_device(device_id)
         if grant.policy is not None:
             _check_right(grant.policy, Right.DEVICE_CONNECT)
@@ -178,24 +180,32 @@ class Authenticator:
                     raise UnauthorizedError("no registered authority has issued the certificate for this device")
 
     def require_service(self, grant: Grant, right: Right, path: str = "") -> None:
-        """Check that a grant is in time and gives a right to an endpoint, for example ``"messages/devicebound"``.
+        """Check that a grant is in time, still holds and gives a right to an endpoint, for example ``"messages/devicebound"``.
 
         Raises:
             UnauthorizedError: It does not.
         """
-        self._check_time(grant)
+        grant = self._current(grant)
         if grant.policy is None:
             raise UnauthorizedError("the key of a device does not open the endpoints of the service")
         _check_right(grant.policy, right)
         if not self._covers(grant.resource.lower(), path.lower()):
             raise UnauthorizedError("the token's resource does not cover the endpoint")
 
+    def _current(self, grant: Grant) -> Grant:
+        """Return a grant, which must be in time, as the keys and rights of now have it."""
+        self._check_time(grant)
+        return grant if grant.token is None else self._signed_by(grant.token)
+
+    def _signed_by(self, parsed: sas.ParsedSas) -> Grant:
+        return self._signed_by_policy(parsed) if parsed.policy else self._signed_by_device(parsed)
+
     def _signed_by_policy(self, parsed: sas.ParsedSas) -> Grant:
         policy = self._policies.get(parsed.policy or "")
         if policy is None:
             raise UnauthorizedError("the hub has no shared access policy of that name")
         _check_signature(parsed, policy)
-        return Grant(parsed.resource, _expiry(parsed), policy=policy)
+        return Grant(parsed.resource, _expiry(parsed), policy=policy, token=parsed)
 
     def _signed_by_device(self, parsed: sas.ParsedSas) -> Grant:
         parts = parsed.resource.split("/")
@@ -205,7 +215,7 @@ class Authenticator:
         if device.authentication is not Authentication.SAS:
             raise UnauthorizedError("the device signs in with a certificate, not with a key")
         _check_signature(parsed, device)
-        return Grant(parsed.resource, _expiry(parsed), device_id=device.device_id)
+        return Grant(parsed.resource, _expiry(parsed), device_id=device.device_id, token=parsed)
 
     def _device(self, device_id: str) -> Device:
         device = self._state.devices.get(device_id)

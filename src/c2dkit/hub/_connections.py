@@ -26,6 +26,10 @@ class Connection(Protocol):
         """The devices among them; AMQP lets many share a connection."""
         ...
 
+    def reauthorize(self) -> None:
+        """End what the hub's devices and policies, which have changed, no longer allow."""
+        ...
+
     def drop(self) -> None:
         """End the connection at once, without a goodbye, and give back what the client held."""
         ...
@@ -40,6 +44,11 @@ class Connections:
     def __iter__(self) -> Iterator[Connection]:
         return iter(tuple(self._open))
 
+    @property
+    def device_ids(self) -> Collection[str]:
+        """The devices that have signed in on some connection."""
+        return {device_id for connection in self._open for device_id in connection.device_ids}
+
     def add(self, connection: Connection) -> None:
         """Take up a connection that has begun."""
         self._open[connection] = None
@@ -47,6 +56,17 @@ class Connections:
     def remove(self, connection: Connection) -> None:
         """Forget a connection that is over. Idempotent."""
         self._open.pop(connection, None)
+
+    def reauthorize(self, device_ids: Collection[str]) -> None:
+        """Have the connections reauthorized on which one of the devices has signed in."""
+        for connection in self:
+            if any(device_id in device_ids for device_id in connection.device_ids):
+                connection.reauthorize()
+
+    def reauthorize_all(self) -> None:
+        """Have all connections reauthorized."""
+        for connection in self:
+            connection.reauthorize()
 
     def of_device(self, device_id: str) -> tuple[Connection, ...]:
         """Return the connections on which a device has signed in."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from c2dkit.hub._changes import DeviceRemoved, DeviceSaved
 from c2dkit.hub._connections import Connections
 from c2dkit.hub._receivers import Receivers
 from c2dkit.hub._timers import Timers
 
 if TYPE_CHECKING:
     from c2dkit.hub._auth import Authenticator
+    from c2dkit.hub._changes import Change
     from c2dkit.hub._clock import HubClock
     from c2dkit.hub._options import HubOptions
     from c2dkit.hub._state import HubState
@@ -36,6 +38,7 @@ class HubCore:
         self.connections = Connections()
         self.receivers = Receivers()
         self.timers = Timers(clock)
+        self._changed_devices: set[str] = set()
         self._timer: Timer | None = None
         self._looking = False
         self._stopped = False
@@ -43,12 +46,14 @@ class HubCore:
     def start(self) -> None:
         """Begin to keep the state's time and to wake receivers; needs a running event loop."""
         self.state.on_ready = self._on_ready
+        self.state.subscribe(self._on_change)
         self.changed()
 
     def stop(self) -> None:
         """Undo `start`."""
         self._stopped = True
         self.state.on_ready = lambda _: None
+        self.state.unsubscribe(self._on_change)
         self.timers.stop()
 
     def changed(self) -> None:
@@ -60,6 +65,25 @@ class HubCore:
     def _on_ready(self, device_id: str | None) -> None:
         self.receivers.ready(device_id)
         self.changed()
+
+    def _on_change(self, change: Change) -> None:
+        match change:
+            case DeviceSaved(device):
+                self._reauthorize(device.device_id)
+            case DeviceRemoved(device_id):
+                self._reauthorize(device_id)
+            case _:
+                pass
+
+    def _reauthorize(self, device_id: str) -> None:
+        # Not at once, for the state is in the middle of a change; and once for many devices.
+        if not self._changed_devices:
+            asyncio.get_running_loop().call_soon(self._reauthorize_changed)
+        self._changed_devices.add(device_id)
+
+    def _reauthorize_changed(self) -> None:
+        changed, self._changed_devices = self._changed_devices, set()
+        self.connections.reauthorize(changed)
 
     def _look(self) -> None:
         self._looking = False

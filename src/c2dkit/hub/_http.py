@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -40,8 +41,11 @@ WEBSOCKET_PATHS: Final = (("$iothub", "websocket"), ("$servicebus", "websocket")
 MAX_LINE_BYTES: Final = 8190
 """Of the request line, and of each header."""
 
-MAX_BODY_BYTES: Final = 65_536
-"""No endpoint has need of a body; what comes is thrown away."""
+MAX_BODY_BYTES: Final = 262_144
+"""Of the registry's documents: 100 devices with all that they can have (inferred)."""
+
+MAX_USELESS_BODY_BYTES: Final = 65_536
+"""Of a body that no endpoint has need of, or that somebody sends who may not; it is thrown away."""
 
 MAX_REQUEST_BYTES: Final = 1_048_576
 """Head and body together, and what a client sends on while it is refused."""
@@ -123,8 +127,10 @@ class HttpVisit:
         url, authorization = request.rel_url, request.headers.get("Authorization")
         certificate = peer_certificate(self._stream)
         try:
-            await _discard_body(request)
-            reply = self._endpoints.answer(Request(request.method, url.raw_path, url.query, authorization, certificate))
+            if_match = request.headers.get("If-Match")
+            asked = Request(request.method, url.raw_path, url.query, authorization, certificate, if_match)
+            body = await _read_body(request, keep=self._endpoints.takes_body(asked))
+            reply = self._endpoints.answer(replace(asked, body=body))
         except C2dError as error:
             reply = error_reply(error)
         return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
@@ -168,13 +174,16 @@ class HttpVisit:
             self._on_closed(self)
 
 
-async def _discard_body(request: web.BaseRequest) -> None:
-    size = 0
+async def _read_body(request: web.BaseRequest, *, keep: bool) -> bytes:
+    limit, size, kept = MAX_BODY_BYTES if keep else MAX_USELESS_BODY_BYTES, 0, bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for chunk in request.content.iter_any():
                 size += len(chunk)
-                if size > MAX_BODY_BYTES:
-                    raise MessageTooLargeError(f"no request has a body of more than {MAX_BODY_BYTES} bytes")
+                if size > limit:
+                    raise MessageTooLargeError(f"the body has more than {limit} bytes")
+                if keep:
+                    kept += chunk
     except TimeoutError as error:
         raise ServiceError(f"the body did not come within {BODY_SECONDS:g} s", hub_code=400024) from error
+    return bytes(kept)

@@ -15,8 +15,10 @@ from uuid import uuid4
 from c2dkit._errors import C2dError, ServiceError
 from c2dkit._wire.http_errors import http_from_error
 from c2dkit.hub._http_device import DeviceQueue
+from c2dkit.hub._http_registry import Registry
 from c2dkit.hub._http_request import Reply
-from c2dkit.hub._http_service import FeedbackQueue, Registry
+from c2dkit.hub._http_service import FeedbackQueue
+from c2dkit.hub._http_unserved import check_served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,6 +43,15 @@ class HttpEndpoints:
         self._feedback = FeedbackQueue(core)
         self._registry = Registry(core)
 
+    def takes_body(self, request: Request) -> bool:
+        """Say whether a request's body is of use: to the registry, and from somebody who may write there."""
+        segments = segments_of(request.path)
+        match request.method, *_folded(segments):
+            case ("PUT", "devices", _) | ("POST", "devices"):
+                return self._registry.may_write("/".join(segments), request)
+            case _:
+                return False
+
     def answer(self, request: Request) -> Reply:
         """Do what a request asks for."""
         try:
@@ -56,7 +67,9 @@ class HttpEndpoints:
 
     def _serve(self, request: Request) -> Reply:
         # Nobody needs an api-version here, and any is taken.
-        methods = self._methods(segments_of(request.path))
+        segments = segments_of(request.path)
+        check_served(_folded(segments))
+        methods = self._methods(segments)
         if not methods:
             raise ServiceError("there is nothing at this address", hub_code=404000)
         if request.method not in methods:
@@ -65,17 +78,30 @@ class HttpEndpoints:
 
     def _methods(self, segments: tuple[str, ...]) -> Methods:
         # SDKs differ in the case of the fixed parts: devicebound and deviceBound.
-        match tuple(segment.lower() for segment in segments):
-            case ("devices", _, "messages", "devicebound", *_):
-                return self._device_methods(segments[1], segments[4:])
+        match _folded(segments):
+            case ("devices", *_):
+                return self._devices_methods(segments)
             case ("messages", "servicebound", "feedback", *_):
                 return self._feedback_methods(segments[3:])
-            case ("devices", _, "commands"):
-                return {"DELETE": partial(self._registry.purge, segments[1])}
-            case ("devices", _):
-                return {"GET": partial(self._registry.read, segments[1])}
-            case ("devices",):
-                return {"GET": self._registry.read_all}
+            case ("statistics", "devices"):
+                return {"GET": self._registry.count_devices}
+            case ("statistics", "service"):
+                return {"GET": self._registry.count_connected}
+            case _:
+                return {}
+
+    def _devices_methods(self, segments: tuple[str, ...]) -> Methods:
+        registry = self._registry
+        match _folded(segments[1:]):
+            case ():
+                return {"GET": registry.read_all, "POST": registry.write_many}
+            case (_,):
+                handlers = {"GET": registry.read, "PUT": registry.write, "DELETE": registry.delete}
+                return {method: partial(handler, segments[1]) for method, handler in handlers.items()}
+            case (_, "commands"):
+                return {"DELETE": partial(registry.purge, segments[1])}
+            case (_, "messages", "devicebound", *_):
+                return self._device_methods(segments[1], segments[4:])
             case _:
                 return {}
 
@@ -111,3 +137,7 @@ def error_reply(error: C2dError) -> Reply:
 def segments_of(path: str) -> tuple[str, ...]:
     """Split a path, which may end in a slash, and percent-decode each part: a device id may have a slash's escape."""
     return tuple(unquote(segment) for segment in path.strip("/").split("/"))
+
+
+def _folded(segments: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(segment.lower() for segment in segments)

@@ -16,7 +16,7 @@ __all__ = ["NO_CONTENT", "Reply", "Request", "lock_of"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request, less its body, of which no endpoint has need.
+    """A request.
 
     Attributes:
         method: In capitals.
@@ -24,6 +24,8 @@ class Request:
         query: The parameters by name; "" for one without a value.
         authorization: The header, a secret, or None.
         certificate: What the client showed in the TLS handshake, in DER, or None.
+        if_match: The header, or None.
+        body: As it came, empty where the endpoint has no need of one.
     """
 
     method: str
@@ -31,6 +33,8 @@ class Request:
     query: Mapping[str, str]
     authorization: str | None = field(repr=False)
     certificate: bytes | None
+    if_match: str | None
+    body: bytes = field(default=b"", repr=False)
 
 
 class Reply(NamedTuple):

@@ -19,17 +19,21 @@ from c2dkit.hub._certificates import TrustedCertificates
 from c2dkit.hub._clock import HubClock
 from c2dkit.hub._core import HubCore
 from c2dkit.hub._http_late import FIRST_BYTES, late_http_door
-from c2dkit.hub._identities import Authentication, default_policies
+from c2dkit.hub._identities import Authentication, DeviceSettings
+from c2dkit.hub._keys import Keys, is_loopback
 from c2dkit.hub._listener import Listener
 from c2dkit.hub._mqtt import MqttDoor
 from c2dkit.hub._options import HubOptions
+from c2dkit.hub._policies import Policies
 from c2dkit.hub._state import HubState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
+    from c2dkit.hub._identities import Policy, Right
     from c2dkit.hub._issuers import TokenIssuer
+    from c2dkit.hub._keys import KeyName
     from c2dkit.hub._listener import Door
 
 __all__ = ["LocalHub"]
@@ -61,9 +65,12 @@ class LocalHub:
             does without.
         options: Queue limits, times and the like, by default those of IoT Hub.
         issuers: Whose tokens the hub takes from back ends for those of Microsoft Entra ID; by default nobody's.
+        development_key: Whether every policy, and every device that is not given a key, has the development key, which
+            is the same everywhere, and not a random one. Only on loopback.
 
     Raises:
-        InvalidInputError: A device id breaks IoT Hub's rules.
+        InvalidInputError: A device id breaks IoT Hub's rules, or the development key is asked for on a host that is
+            not ``localhost`` or a loopback address.
     """
 
     def __init__(
@@ -76,6 +83,7 @@ class LocalHub:
         https_port: int | None = None,
         options: HubOptions | None = None,
         issuers: Iterable[TokenIssuer] = (),
+        development_key: bool = False,
     ) -> None:
         self.clock: HubClock = HubClock()
         """The hub's clock; ``advance`` makes locks, messages and tokens expire without waiting."""
@@ -84,13 +92,15 @@ class LocalHub:
         self._bind = host
         self._ports = [port for port in (amqp_port, mqtt_port, https_port) if port is not None]
         self._options = options or HubOptions()
-        self._policies = default_policies()
+        keys = Keys(development=development_key, exposed=not is_loopback(host))
+        self._policies = Policies(keys)
+        self._policies.subscribe(self._on_policy)
         self._issuers = tuple(issuers)
         self._authority = CertificateAuthority()
         self._context = self._authority.server_context([self.host])
         self._certificates = TrustedCertificates(self._context)
         self._certificates.add_authority(self._authority.ca_pem)
-        self._state = HubState(self._options, self.clock.now)
+        self._state = HubState(self._options, self.clock.now, keys=keys)
         self._listeners: list[Listener] = []
         self._core: HubCore | None = None
         self._ca_file: Path | None = None
@@ -137,12 +147,25 @@ class LocalHub:
     @property
     def service_connection_string(self) -> str:
         """What a back end connects with: policy ``service``, which may send messages and receive feedback."""
-        return self._policy_connection_string(SERVICE_POLICY)
+        return self.connection_string(SERVICE_POLICY)
 
     @property
     def owner_connection_string(self) -> str:
-        """What an administrator connects with: policy ``iothubowner``, which may also read the registry, and all else."""
-        return self._policy_connection_string(OWNER_POLICY)
+        """What an administrator connects with: policy ``iothubowner``, which may also write the registry, and all else."""
+        return self.connection_string(OWNER_POLICY)
+
+    def connection_string(self, policy: str) -> str:
+        """What connects with a shared access policy and its primary key.
+
+        Args:
+            policy: ``iothubowner``, ``service``, ``device``, ``registryRead``, ``registryReadWrite``, or one that was
+                added.
+
+        Raises:
+            InvalidInputError: The hub has no such policy.
+        """
+        key = self._policies.policy(policy).primary_key
+        return f"HostName={self._host_name()};SharedAccessKeyName={policy};SharedAccessKey={key}"
 
     def device_connection_string(self, device_id: str) -> str:
         """What a device connects with; for one that signs in with a certificate, all but the certificate.
@@ -159,34 +182,79 @@ class LocalHub:
         self,
         device_id: str,
         *,
+        primary_key: str | None = None,
+        secondary_key: str | None = None,
         certificate_pem: bytes | None = None,
         secondary_certificate_pem: bytes | None = None,
+        thumbprints: Iterable[str] = (),
         ca_signed: bool = False,
     ) -> None:
         """Register a device with an empty queue, which signs in with a key of its own or else with a certificate.
 
         Args:
             device_id: The device.
+            primary_key: Base64 of 16 to 64 bytes; made up where it is not given.
+            secondary_key: One more that is just as good.
             certificate_pem: The certificate that the device signs in with, which the hub knows by its thumbprint,
                 whoever issued it.
             secondary_certificate_pem: One more that is just as good, for the time when the first is replaced.
+            thumbprints: Instead of the certificates: one or two, SHA-1 or SHA-256, in hex digits.
             ca_signed: Whether the device signs in with any certificate that has the device id for its common name and
                 was issued by an authority of `add_certificate_authority`, or by the hub (`issue_certificate`).
 
         Raises:
-            InvalidInputError: The id breaks IoT Hub's rules, or a certificate is not one in PEM.
+            InvalidInputError: The id breaks IoT Hub's rules, a key or a certificate cannot be used, or the device is to
+                sign in in two ways.
             ServiceError: There is such a device (409001).
         """
         pems = [pem for pem in (certificate_pem, secondary_certificate_pem) if pem is not None]
-        if pems and ca_signed:
-            raise InvalidInputError("ca_signed means any certificate of an authority; certificate_pem means one")
-        thumbprints = tuple(self._certificates.add_device(pem) for pem in pems)
-        device = self._state.add_device(device_id)
-        if pems:
-            device.authentication = Authentication.SELF_SIGNED
-            device.thumbprints = thumbprints
-        elif ca_signed:
-            device.authentication = Authentication.CERTIFICATE_AUTHORITY
+        known = [*map(self._certificates.add_device, pems), *thumbprints]
+        if sum((bool(primary_key or secondary_key), bool(pems), len(known) > len(pems), ca_signed)) > 1:
+            raise InvalidInputError("a device signs in in one way: keys, certificates, thumbprints or ca_signed")
+        authentication = Authentication.CERTIFICATE_AUTHORITY if ca_signed else Authentication.SAS
+        settings = DeviceSettings(
+            authentication=Authentication.SELF_SIGNED if known else authentication,
+            primary_key=primary_key,
+            secondary_key=secondary_key,
+            thumbprints=tuple(known),
+        )
+        self._state.add_device(device_id, settings)
+
+    def remove_device(self, device_id: str) -> None:
+        """Delete a device with its queue and drop its connections.
+
+        Raises:
+            DeviceNotFoundError: The hub has no such device.
+        """
+        self._state.remove_device(device_id)
+
+    def rotate_device_key(self, device_id: str, key: KeyName) -> None:
+        """Put a random key in the place of a device's ``"primary"`` or ``"secondary"`` one.
+
+        Connections that were made with the key that is gone end at once (inferred).
+
+        Raises:
+            DeviceNotFoundError: The hub has no such device.
+        """
+        self._state.rotate_key(device_id, key)
+
+    def add_policy(self, name: str, rights: Iterable[Right]) -> None:
+        """Add a shared access policy, with random keys or else the development key.
+
+        Raises:
+            InvalidInputError: The name is taken or is not 1 to 64 letters, digits and ``_ - @ .``, or the hub has 16.
+        """
+        self._policies.add(name, rights)
+
+    def rotate_policy_key(self, name: str, key: KeyName) -> None:
+        """Put a random key in the place of a policy's ``"primary"`` or ``"secondary"`` one.
+
+        Connections that were made with the key that is gone end at once (inferred).
+
+        Raises:
+            InvalidInputError: The hub has no such policy.
+        """
+        self._policies.rotate(name, key)
 
     def issue_certificate(self, device_id: str) -> bytes:
         """Return a fresh private key and a certificate for a device, issued by the hub, as the text of one PEM file.
@@ -247,7 +315,7 @@ class LocalHub:
     async def _open(self) -> None:
         auth = Authenticator(
             self._state,
-            self._policies,
+            self._policies.by_name,
             {*LOOPBACK, _in_a_string(self.host)},
             self.clock.now,
             certificates=self._certificates,
@@ -278,9 +346,9 @@ class LocalHub:
             raise _not_listening()
         return self._listeners[0]
 
-    def _policy_connection_string(self, policy: str) -> str:
-        key = self._policies[policy].primary_key
-        return f"HostName={self._host_name()};SharedAccessKeyName={policy};SharedAccessKey={key}"
+    def _on_policy(self, _: Policy) -> None:
+        if self._core is not None:
+            self._core.connections.reauthorize_all()
 
     def _host_name(self) -> str:
         # Official SDKs dial the standard ports, and most of them bear no port in HostName.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import ByteStream
 
+    from c2dkit.hub._auth import Grant
     from c2dkit.hub._core import HubCore
     from c2dkit.hub._listener import Visit
     from c2dkit.hub._state import Locked
@@ -84,6 +85,7 @@ class MqttVisit:
         self._certificate = peer_certificate(stream)
         self._on_closed = on_closed
         self._device_id: str | None = None
+        self._grant: Grant | None = None
         self._session: Session | None = None
         self._unacknowledged: dict[int, Sent] = {}
         self._expiry: Timer | None = None
@@ -104,6 +106,14 @@ class MqttVisit:
     def clients(self) -> Collection[str]:
         """The device: MQTT is for no one else."""
         return self.device_ids
+
+    def reauthorize(self) -> None:
+        """Drop the connection if the device could not make it now."""
+        try:
+            self._authorize()
+        except UnauthorizedError as error:
+            log.info("dropped the MQTT connection of %s: %s", self._device_id, error)
+            self._end()
 
     def drop(self) -> None:
         """End the connection, of which MQTT 3.1.1 has no other way than to close it."""
@@ -186,8 +196,17 @@ class MqttVisit:
             return device_id
         grant = self._core.auth.device(event.password.decode(), device_id)
         end = grant.expires_at + self._core.options.token_grace
+        self._grant = grant._replace(expires_at=end)
         self._expiry = self._core.timers.call_at(end, self._expire)
         return device_id
+
+    def _authorize(self) -> None:
+        if self._device_id is None:
+            return
+        if self._grant is None:
+            self._core.auth.require_certificate(self._certificate, self._device_id)
+        else:
+            self._core.auth.require_device(self._grant, self._device_id)
 
     def _expire(self) -> None:
         log.info("dropped the MQTT connection of %s: its token has expired", self._device_id)

@@ -27,6 +27,7 @@ _RANGES: Final[Mapping[str, tuple[int, int] | tuple[timedelta, timedelta]]] = {
     "feedback_lock_duration": (timedelta(seconds=5), timedelta(seconds=300)),
     "feedback_interval": (timedelta(0), timedelta(seconds=15)),
     "max_feedback_records": (FEEDBACK_BATCH_SIZE, 1_000_000),
+    "max_devices": (1, 1_000_000),
     "token_grace": (timedelta(0), timedelta(minutes=15)),
 }
 
@@ -46,6 +47,7 @@ class HubOptions:
         feedback_interval: The least time between two batches that are not full; 0 to 15 seconds, 15 on IoT Hub.
         max_feedback_records: How many records are kept in batches; the oldest batches expire early beyond it. IoT Hub
             documents no such bound; 64 to 1,000,000.
+        max_devices: How many devices the hub may have; 1 to 1,000,000, which is IoT Hub's quota.
         lock_expiry_counts: Whether a lock that expires raises the delivery count, as abandoning does. IoT Hub's
             pages of 2018 to 2022 say so, those of 2026 say that only abandoning counts. That it goes for feedback
             too is inferred.
@@ -64,6 +66,7 @@ class HubOptions:
     feedback_lock_duration: timedelta = timedelta(seconds=60)
     feedback_interval: timedelta = timedelta(seconds=15)
     max_feedback_records: int = 10_000
+    max_devices: int = 1_000_000
     token_grace: timedelta = timedelta(0)
     lock_expiry_counts: bool = False
     omit_success_status: bool = False

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from c2dkit._errors import DeviceNotFoundError, DeviceQueueFullError, MessageTooLargeError, ServiceError
 from c2dkit._models import FeedbackStatus
@@ -29,7 +29,8 @@ from c2dkit.hub._changes import (
     MessagePutBack,
 )
 from c2dkit.hub._feedback import FeedbackQueue, record_of
-from c2dkit.hub._identities import new_device
+from c2dkit.hub._identities import DeviceSettings, apply_settings, new_device, new_etag
+from c2dkit.hub._keys import Keys, new_key
 from c2dkit.hub._options import LOCK_DURATION
 from c2dkit.hub._queue import LockQueue
 
@@ -41,10 +42,14 @@ if TYPE_CHECKING:
     from c2dkit._models import FeedbackRecord, Message
     from c2dkit.hub._changes import Change
     from c2dkit.hub._identities import Device
+    from c2dkit.hub._keys import KeyName
     from c2dkit.hub._options import HubOptions
     from c2dkit.hub._queue import Entry, PutBack
 
 __all__ = ["HubState", "Locked", "LockedFeedback"]
+
+RANDOM_KEYS: Final = Keys()
+NEW_DEVICE: Final = DeviceSettings()
 
 
 class Locked(NamedTuple):
@@ -106,16 +111,18 @@ class HubState:
     Args:
         options: The hub's settings.
         now: The time, aware and never going back.
+        keys: Makes and checks the keys of devices.
 
     Attributes:
         on_ready: Called with a device id, or None for feedback, once something can be received there; it may call
             the state again.
     """
 
-    def __init__(self, options: HubOptions, now: Callable[[], datetime]) -> None:
+    def __init__(self, options: HubOptions, now: Callable[[], datetime], *, keys: Keys = RANDOM_KEYS) -> None:
         self.on_ready: Callable[[str | None], None] = lambda _: None
         self._options = options
         self._now = now
+        self._keys = keys
         self._agenda = Agenda()
         self._devices: dict[str, Device] = {}
         self._queues: dict[str, LockQueue[Message]] = {}
@@ -135,17 +142,23 @@ class HubState:
         """Have every change told as it happens; the subscriber must not call the state."""
         self._subscribers.append(subscriber)
 
-    def add_device(self, device_id: str, *, primary_key: str | None = None, secondary_key: str | None = None) -> Device:
-        """Register a device with an empty queue; a key that is None is made up.
+    def unsubscribe(self, subscriber: Callable[[Change], None]) -> None:
+        """Undo `subscribe`."""
+        self._subscribers.remove(subscriber)
+
+    def add_device(self, device_id: str, settings: DeviceSettings = NEW_DEVICE) -> Device:
+        """Register a device with an empty queue.
 
         Raises:
-            InvalidInputError: The id breaks the rules for device ids, or a key is not base64.
-            ServiceError: There is such a device (409001).
+            InvalidInputError: The id breaks the rules for device ids, or the hub may not have such a key.
+            ServiceError: There is such a device (409001), or there are too many (413002).
         """
         check_device_id(device_id)
         if device_id in self._devices:
             raise ServiceError(f"there is a device {device_id!r} already", hub_code=409001)
-        device = new_device(device_id, now=self._now(), primary_key=primary_key, secondary_key=secondary_key)
+        if len(self._devices) >= self._options.max_devices:
+            raise ServiceError(f"the hub has {self._options.max_devices} devices, as many as it may", hub_code=413002)
+        device = new_device(device_id, settings, now=self._now(), keys=self._keys)
         self._devices[device_id] = device
         self._queues[device_id] = LockQueue(
             self._agenda,
@@ -156,15 +169,29 @@ class HubState:
         self._changed(DeviceSaved(device))
         return device
 
-    def remove_device(self, device_id: str) -> None:
+    def update_device(self, device_id: str, settings: DeviceSettings, *, etag: str | None = None) -> Device:
+        """Change a device, whose queue stays; whoever is connected as the device learns of it.
+
+        Raises:
+            DeviceNotFoundError: There is no such device.
+            ServiceError: ``etag`` is not the device's (412001).
+            InvalidInputError: The hub may not have such a key.
+        """
+        device = self._matching(device_id, etag)
+        apply_settings(device, settings, now=self._now(), keys=self._keys)
+        self._saved(device)
+        return device
+
+    def remove_device(self, device_id: str, *, etag: str | None = None) -> None:
         """Delete a device with its queue and its feedback, less what is in a batch already (inferred).
 
         Whoever receives for it learns of it.
 
         Raises:
             DeviceNotFoundError: There is no such device.
+            ServiceError: ``etag`` is not the device's (412001).
         """
-        self.device(device_id)
+        self._matching(device_id, etag)
         self._catch_up()
         del self._devices[device_id]
         self._queues.pop(device_id).clear()
@@ -174,16 +201,28 @@ class HubState:
         self._notify()
 
     def set_enabled(self, device_id: str, *, enabled: bool) -> None:
-        """Enable or disable a device; whoever receives for it learns of it.
+        """Enable or disable a device; whoever is connected as the device learns of it.
 
         Raises:
             DeviceNotFoundError: There is no such device.
         """
         device = self.device(device_id)
-        device.enabled = enabled
-        self._changed(DeviceSaved(device))
-        self._mark_ready(device_id)
-        self._notify()
+        device.set_enabled(enabled, self._now())
+        self._saved(device)
+
+    def rotate_key(self, device_id: str, key: KeyName) -> None:
+        """Put a random key in the place of one of a device's; whoever is connected by it learns of it.
+
+        Raises:
+            DeviceNotFoundError: There is no such device.
+        """
+        device = self.device(device_id)
+        if key == "primary":
+            device.primary_key = new_key()
+        else:
+            device.secondary_key = new_key()
+        device.etag = new_etag()
+        self._saved(device)
 
     def device(self, device_id: str) -> Device:
         """Return a device, enabled or not.
@@ -357,6 +396,21 @@ class HubState:
         if message.expires_at is None:
             return now + self._options.default_ttl
         return min(message.expires_at, now + EXPIRY_MAX)
+
+    def _matching(self, device_id: str, etag: str | None) -> Device:
+        """Return a device if it has an ETag; None stands for any."""
+        device = self.device(device_id)
+        if etag is not None and etag != device.etag:
+            raise ServiceError(
+                f"the device {device_id!r} has changed: its ETag is {device.etag}, not {etag[:ID_LENGTH]}; read it again",
+                hub_code=412001,
+            )
+        return device
+
+    def _saved(self, device: Device) -> None:
+        self._changed(DeviceSaved(device))
+        self._mark_ready(device.device_id)
+        self._notify()
 
     def _changed(self, change: Change) -> None:
         for subscriber in self._subscribers:

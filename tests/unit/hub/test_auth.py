@@ -14,9 +14,11 @@ from c2dkit._errors import UnauthorizedError
 from c2dkit._rules import sas
 from c2dkit.hub._auth import Authenticator
 from c2dkit.hub._certificates import TrustedCertificates, thumbprints
-from c2dkit.hub._identities import Authentication, Policy, Right, default_policies
+from c2dkit.hub._identities import Authentication, DeviceSettings, Policy, Right
 from c2dkit.hub._issuers import TokenIssuer
+from c2dkit.hub._keys import Keys
 from c2dkit.hub._options import HubOptions
+from c2dkit.hub._policies import Policies
 from c2dkit.hub._state import HubState
 
 if TYPE_CHECKING:
@@ -34,9 +36,9 @@ class Bench:
     def __init__(self) -> None:
         self.now = NOW
         self.state = HubState(HubOptions(), lambda: self.now)
-        self.state.add_device("d1", primary_key=KEY)
+        self.state.add_device("d1", DeviceSettings(primary_key=KEY))
         self.state.add_device("d2")
-        self.policies = {**default_policies(), "none": Policy(name="none", rights=frozenset())}
+        self.policies = {**Policies(Keys()).by_name, "none": Policy(name="none", rights=frozenset())}
         self.certificates = TrustedCertificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
         self.auth = Authenticator(
             self.state,

@@ -11,14 +11,15 @@ from c2dkit._models import Ack, FeedbackRecord, FeedbackStatus, Message
 from c2dkit.hub._agenda import Agenda
 from c2dkit.hub._changes import BatchEnded, BatchLocked, BatchMade, BatchPutBack, RecordMade
 from c2dkit.hub._feedback import FeedbackQueue, record_of
-from c2dkit.hub._identities import new_device
+from c2dkit.hub._identities import DeviceSettings, new_device
+from c2dkit.hub._keys import Keys
 from c2dkit.hub._options import HubOptions
 
 if TYPE_CHECKING:
     from c2dkit.hub._changes import Change
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-DEVICE = new_device("d1", now=START, primary_key=None, secondary_key=None)
+DEVICE = new_device("d1", DeviceSettings(), now=START, keys=Keys())
 RECORD = FeedbackRecord(
     original_message_id="m",
     device_id="d1",

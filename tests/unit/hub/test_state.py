@@ -26,6 +26,7 @@ from c2dkit.hub._changes import (
     MessagePutBack,
     RecordMade,
 )
+from c2dkit.hub._identities import DeviceSettings
 from c2dkit.hub._options import HubOptions
 from c2dkit.hub._state import HubState, Locked, LockedFeedback
 
@@ -112,7 +113,7 @@ def bench() -> Bench:
 
 def test_a_device_gets_keys_or_keeps_those_that_are_given(bench: Bench) -> None:
     made = bench.state.add_device("d3")
-    given = bench.state.add_device("d4", primary_key=KEY, secondary_key=KEY)
+    given = bench.state.add_device("d4", DeviceSettings(primary_key=KEY, secondary_key=KEY))
 
     assert made.primary_key != made.secondary_key
     assert (given.primary_key, given.secondary_key) == (KEY, KEY)
