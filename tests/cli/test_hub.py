@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from c2dkit import cli
 from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
 from c2dkit.cli._app import app
+from c2dkit.hub._keys import DEVELOPMENT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -93,6 +94,31 @@ async def test_there_is_no_https_port_unless_asked_for(tmp_path: Path) -> None:
         assert list(json.loads(ready_file.read_text())["ports"]) == ["amqp", "mqtt"]
 
 
+async def test_a_registry_and_the_development_key_give_everybody_the_same_strings(tmp_path: Path) -> None:
+    ready_file, registry = tmp_path / "ready.json", tmp_path / "registry.json"
+    registry.write_text(json.dumps([{"deviceId": f"d{number}"} for number in range(22)]))
+    arguments = [*EPHEMERAL, "--registry", str(registry), "--development-key", "--ready-file", str(ready_file)]
+    async with run(*arguments) as process:
+        output = await output_until(process, "HostName=host:port")
+        facts = json.loads(ready_file.read_text())
+        assert list(facts["devices"]) == [f"d{number}" for number in range(22)]
+        for string in (facts["owner_connection_string"], facts["devices"]["d19"]):
+            assert string.endswith(f";SharedAccessKey={DEVELOPMENT_KEY}")
+            assert string in output
+        assert "and 2 more" in output
+        assert facts["devices"]["d20"] not in output
+
+
+def test_a_registry_that_is_wrong_is_told(tmp_path: Path) -> None:
+    registry = tmp_path / "registry.json"
+    result = CliRunner().invoke(app, ["hub", *EPHEMERAL, "--registry", str(registry)])
+    assert result.exit_code == 2
+    registry.write_text('[{"deviceId": "d1", "status": "off"}]')
+    result = CliRunner().invoke(app, ["hub", *EPHEMERAL, "--registry", str(registry)])
+    assert result.exit_code == 1
+    assert "device 1: status:" in result.output
+
+
 async def test_a_taken_port_is_told_in_one_line() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -113,6 +139,7 @@ async def test_a_taken_port_is_told_in_one_line() -> None:
         (["--feedback-interval", "16"], "feedback_interval must be"),
         (["--ready-file", "/nonexistent/ready.json"], "No such file"),
         (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1:0"),
+        (["--host", "192.0.2.1", "--development-key"], "holds on loopback only"),
     ],
 )
 def test_what_cannot_be_is_told_and_exits_with_1(arguments: list[str], text: str) -> None:
@@ -130,6 +157,8 @@ def test_help_names_every_option() -> None:
         "--mqtt-port",
         "--https-port",
         "--device",
+        "--registry",
+        "--development-key",
         "--feedback-interval",
         "--ready-file",
     ):

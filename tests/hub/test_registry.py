@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +16,9 @@ from c2dkit.hub import HubOptions, LocalHub, Right
 from c2dkit.hub import _http as door
 
 from .registry_client import registry
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEY = b64encode(b"\x01" * 32).decode()
 OTHER_KEY = b64encode(b"\x02" * 32).decode()
@@ -336,3 +340,45 @@ async def test_times_are_those_of_the_hubs_clock() -> None:
         hub.disable_device("dev-1")
         told = datetime.fromisoformat((await client.done("GET", "/devices/dev-1"))["statusUpdatedTime"])
         assert told > datetime.now(UTC) + timedelta(minutes=29)
+
+
+@pytest.mark.parametrize("transport", ["amqp", "mqtt"])
+async def test_it_tells_when_a_device_came_did_something_and_went(transport: str) -> None:
+    async with LocalHub() as hub, registry(hub) as client:
+
+        async def told() -> tuple[str, datetime, datetime]:
+            document = await client.done("GET", "/devices/dev-1")
+            changed, active = document["connectionStateUpdatedTime"], document["lastActivityTime"]
+            return document["connectionState"], datetime.fromisoformat(changed), datetime.fromisoformat(active)
+
+        text = hub.device_connection_string("dev-1")
+        async with DeviceReceiver.from_connection_string(
+            text, transport=transport, ssl_context=hub.ssl_context()
+        ) as receiver:
+            state, came, active = await told()
+            assert (state, active) == ("Connected", came)
+            hub.clock.advance(timedelta(seconds=20))
+            hub._state.send(Message(b"m", to="/devices/dev-1/messages/devicebound"))
+            await anext(receiver)
+            _, still, later = await told()
+            assert still == came
+            assert later - came >= timedelta(seconds=20)
+            hub.clock.advance(timedelta(seconds=20))
+            await hub.disconnect_all()
+        state, went, last = await told()
+        assert (state, last) == ("Disconnected", later)
+        assert went - last >= timedelta(seconds=20)
+        hub.remove_device("dev-1")
+        hub.add_device("dev-1")
+        assert (await client.done("GET", "/devices/dev-1"))["lastActivityTime"] == "0001-01-01T00:00:00"
+
+
+async def test_a_hub_begins_with_the_devices_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "registry.json"
+    devices = [{"deviceId": "d1", "authentication": sas(KEY)}]
+    file.write_text(json.dumps({"devices": devices, "policies": [{"keyName": "service", "primaryKey": OTHER_KEY}]}))
+    async with LocalHub(registry_file=file) as hub:
+        assert hub.device_ids == ("d1",)
+        assert hub.device_connection_string("d1").endswith(f"SharedAccessKey={KEY}")
+        assert hub.service_connection_string.endswith(f"SharedAccessKey={OTHER_KEY}")
+    assert LocalHub(registry_file=file, devices=["d2"]).device_ids == ("d1", "d2")

@@ -19,13 +19,14 @@ from c2dkit._errors import C2dError
 from c2dkit.hub import HubOptions, LocalHub
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping
     from types import FrameType
 
 __all__ = ["hub"]
 
 STANDARD_AMQP_PORT = 5671
 STANDARD_MQTT_PORT = 8883
+MOST_SHOWN = 20
 PORT_NAMES = ("amqp", "mqtt", "https")  # the last only where it was asked for
 
 
@@ -45,8 +46,23 @@ def hub(
         ),
     ] = None,
     device: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="A device to start with; may be repeated. [default: dev-1]")
+        list[str] | None,
+        typer.Option(
+            metavar="ID", help="A device to start with; may be repeated. [default: dev-1, or those of --registry]"
+        ),
     ] = None,
+    registry: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", exists=True, dir_okay=False, help="Devices and policies to start with, as JSON."),
+    ] = None,
+    development_key: Annotated[  # noqa: FBT002 - a flag
+        bool,
+        typer.Option(
+            "--development-key",
+            help="One well-known key for all that has none of its own, so that connection strings are the same on every "
+            "machine. Only on loopback.",
+        ),
+    ] = False,
     feedback_interval: Annotated[
         float, typer.Option(metavar="SECONDS", help="Least time between two batches of feedback; 0 to 15.")
     ] = 15.0,
@@ -68,24 +84,26 @@ def hub(
         logging.getLogger("c2dkit").setLevel(logging.DEBUG)
     try:
         local_hub = LocalHub(
-            devices=device or ["dev-1"],
+            devices=device,
             host=host,
             amqp_port=amqp_port,
             mqtt_port=mqtt_port,
             https_port=https_port,
             options=HubOptions(feedback_interval=timedelta(seconds=feedback_interval)),
+            registry_file=registry,
+            development_key=development_key,
         )
-        asyncio.run(_serve(local_hub, device or ["dev-1"], ready_file))
+        asyncio.run(_serve(local_hub, ready_file))
     except (C2dError, OSError) as error:
         typer.secho(f"c2dkit hub: {_explain(error)}", fg=typer.colors.RED, err=True)
         raise typer.Exit(1) from error
 
 
-async def _serve(hub: LocalHub, devices: Sequence[str], ready_file: Path | None) -> None:
+async def _serve(hub: LocalHub, ready_file: Path | None) -> None:
     with _signals() as stopped:
         async with hub:
-            with _ready(ready_file, _facts(hub, devices)):
-                typer.echo(_describe(hub, devices))
+            with _ready(ready_file, _facts(hub)):
+                typer.echo(_describe(hub))
                 await stopped.wait()
     typer.echo("The hub has stopped.")
 
@@ -121,20 +139,23 @@ def _ready(path: Path | None, facts: Mapping[str, object]) -> Generator[None]:
         path.unlink(missing_ok=True)
 
 
-def _facts(hub: LocalHub, devices: Sequence[str]) -> dict[str, object]:
+def _facts(hub: LocalHub) -> dict[str, object]:
     return {
         "service_connection_string": hub.service_connection_string,
         "owner_connection_string": hub.owner_connection_string,
-        "devices": {device_id: hub.device_connection_string(device_id) for device_id in devices},
+        "devices": {device_id: hub.device_connection_string(device_id) for device_id in hub.device_ids},
         "ca_file": str(hub.ca_file),
         "host": hub.host,
         "ports": dict(zip(PORT_NAMES, hub.ports, strict=False)),
     }
 
 
-def _describe(hub: LocalHub, devices: Sequence[str]) -> str:
+def _describe(hub: LocalHub) -> str:
     ports = ", ".join(map(str, hub.ports))
-    strings = "\n".join(f"  {device_id}: {hub.device_connection_string(device_id)}" for device_id in devices)
+    strings = [f"  {device_id}: {hub.device_connection_string(device_id)}" for device_id in hub.device_ids[:MOST_SHOWN]]
+    if len(hub.device_ids) > MOST_SHOWN:
+        strings.append(f"  and {len(hub.device_ids) - MOST_SHOWN} more; --ready-file has them all")
+    devices = "\n".join(strings)
     return f"""\
 The hub listens on {hub.host}, ports {ports}; each takes AMQP, MQTT, HTTPS and WebSockets. Ctrl+C ends it.
 
@@ -143,7 +164,7 @@ Back end:
   with the right to read the registry as well (queue depth):
   {hub.owner_connection_string}
 Devices:
-{strings}
+{devices}
 
 Its certificate authority, which is new on every start: {hub.ca_file}
   c2dkit, and Python's ssl:   export SSL_CERT_FILE={hub.ca_file}

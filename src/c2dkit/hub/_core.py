@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from c2dkit.hub._changes import DeviceRemoved, DeviceSaved
 from c2dkit.hub._connections import Connections
+from c2dkit.hub._presence import Presence
 from c2dkit.hub._receivers import Receivers
 from c2dkit.hub._timers import Timers
 
@@ -36,7 +37,8 @@ class HubCore:
         self.options = options
         self.host_name = host_name
         self.connections = Connections()
-        self.receivers = Receivers()
+        self.presence = Presence(clock.now)
+        self.receivers = Receivers(self.presence)
         self.timers = Timers(clock)
         self._changed_devices: set[str] = set()
         self._timer: Timer | None = None
@@ -67,6 +69,7 @@ class HubCore:
         self.changed()
 
     def _on_change(self, change: Change) -> None:
+        self.presence.take(change)
         match change:
             case DeviceSaved(device):
                 self._reauthorize(device.device_id)

@@ -16,7 +16,7 @@ from c2dkit.hub._http_auth import require_service
 from c2dkit.hub._http_request import NO_CONTENT, Reply
 from c2dkit.hub._identities import Right
 from c2dkit.hub._registry_bulk import apply_bulk
-from c2dkit.hub._registry_documents import DeviceDocument, device_document, read
+from c2dkit.hub._registry_documents import DeviceDocument, DeviceFacts, device_document, read
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -114,8 +114,14 @@ class Registry:
         return _json(self._document(device, self._core.connections.device_ids))
 
     def _document(self, device: Device, connected: Collection[str]) -> Mapping[str, object]:
-        depth = self._core.state.queue_depth(device.device_id)
-        return device_document(device, connected=device.device_id in connected, queue_depth=depth)
+        name, presence = device.device_id, self._core.presence
+        facts = DeviceFacts(
+            connected=name in connected,
+            queue_depth=self._core.state.queue_depth(name),
+            connection_changed_at=presence.changed_at.get(name),
+            active_at=presence.active_at.get(name),
+        )
+        return device_document(device, facts)
 
 
 def _json(document: object, *, status: int = 200) -> Reply:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
-    from c2dkit.hub._identities import Policy, Right
+    from c2dkit.hub._identities import Device, Policy, Right
     from c2dkit.hub._issuers import TokenIssuer
     from c2dkit.hub._keys import KeyName
     from c2dkit.hub._listener import Door
@@ -55,7 +55,8 @@ class LocalHub:
     task than the one that entered it.
 
     Args:
-        devices: The ids of the first devices; their keys are made up.
+        devices: The ids of the first devices, whose keys are made up; by default ``dev-1``, or none where there is a
+            ``registry_file``.
         host: The name or address to listen on, and the one that clients are told. Other machines can reach the hub
             only where this is an address of the network.
         amqp_port: The port in the connection strings; 0 takes a free one.
@@ -65,24 +66,27 @@ class LocalHub:
             does without.
         options: Queue limits, times and the like, by default those of IoT Hub.
         issuers: Whose tokens the hub takes from back ends for those of Microsoft Entra ID; by default nobody's.
+        registry_file: A file with devices and policies to begin with (see ``docs/registry.md``).
         development_key: Whether every policy, and every device that is not given a key, has the development key, which
             is the same everywhere, and not a random one. Only on loopback.
 
     Raises:
         InvalidInputError: A device id breaks IoT Hub's rules, or the development key is asked for on a host that is
-            not ``localhost`` or a loopback address.
+            not ``localhost`` or a loopback address, or the registry file is not as it should be.
+        OSError: The registry file cannot be read.
     """
 
     def __init__(
         self,
         *,
-        devices: Iterable[str] = ("dev-1",),
+        devices: Iterable[str] | None = None,
         host: str = "localhost",
         amqp_port: int = 0,
         mqtt_port: int | None = None,
         https_port: int | None = None,
         options: HubOptions | None = None,
         issuers: Iterable[TokenIssuer] = (),
+        registry_file: str | os.PathLike[str] | None = None,
         development_key: bool = False,
     ) -> None:
         self.clock: HubClock = HubClock()
@@ -92,19 +96,23 @@ class LocalHub:
         self._bind = host
         self._ports = [port for port in (amqp_port, mqtt_port, https_port) if port is not None]
         self._options = options or HubOptions()
-        keys = Keys(development=development_key, exposed=not is_loopback(host))
-        self._policies = Policies(keys)
+        self._keys = Keys(development=development_key, exposed=not is_loopback(host))
+        self._policies = Policies(self._keys)
         self._policies.subscribe(self._on_policy)
         self._issuers = tuple(issuers)
         self._authority = CertificateAuthority()
         self._context = self._authority.server_context([self.host])
         self._certificates = TrustedCertificates(self._context)
         self._certificates.add_authority(self._authority.ca_pem)
-        self._state = HubState(self._options, self.clock.now, keys=keys)
+        self._state = HubState(self._options, self.clock.now, keys=self._keys)
         self._listeners: list[Listener] = []
         self._core: HubCore | None = None
         self._ca_file: Path | None = None
-        for device_id in devices:
+        if registry_file is not None:
+            self._read_registry(Path(registry_file))
+        elif devices is None:
+            devices = ("dev-1",)
+        for device_id in devices or ():
             self._state.add_device(device_id)
 
     async def __aenter__(self) -> Self:
@@ -112,6 +120,7 @@ class LocalHub:
 
         Raises:
             OSError: A port is taken or may not be used, or the host's address is not one of this machine's.
+            InvalidInputError: A device or a policy has the development key, and other machines can reach the hub.
         """
         try:
             await self._open()
@@ -272,6 +281,11 @@ class LocalHub:
         """
         self._certificates.add_authority(certificate)
 
+    @property
+    def device_ids(self) -> tuple[str, ...]:
+        """The devices that are registered, oldest first."""
+        return tuple(self._state.devices)
+
     def disable_device(self, device_id: str) -> None:
         """Refuse a device's connections and messages until it is enabled again; what is queued stays so.
 
@@ -313,6 +327,7 @@ class LocalHub:
         await asyncio.gather(*(listener.disconnect_all() for listener in self._listeners))
 
     async def _open(self) -> None:
+        self._check_keys()
         auth = Authenticator(
             self._state,
             self._policies.by_name,
@@ -340,6 +355,21 @@ class LocalHub:
         if self._ca_file is not None:
             self._ca_file.unlink(missing_ok=True)
             self._ca_file = None
+
+    def _check_keys(self) -> None:
+        """Refuse to listen with a key that the hub may not have, however it came to it."""
+        owners: list[tuple[str, Device | Policy]] = [*self._state.devices.items(), *self._policies.by_name.items()]
+        for name, owner in owners:
+            try:
+                self._keys.check(owner.primary_key)
+                self._keys.check(owner.secondary_key)
+            except InvalidInputError as error:
+                raise InvalidInputError(f"{name}: {error}") from error
+
+    def _read_registry(self, path: Path) -> None:
+        from c2dkit.hub._registry_file import RegistryFile  # noqa: PLC0415 - pydantic takes its time to load
+
+        RegistryFile.load(path, self._keys).apply(self._state, self._policies)
 
     def _first(self) -> Listener:
         if not self._listeners:

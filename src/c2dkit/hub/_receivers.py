@@ -7,7 +7,10 @@ and "LinkCreationConflict" in IoT Hub's error codes). Feedback has as many as li
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from c2dkit.hub._presence import Presence
 
 __all__ = ["Receiver", "Receivers"]
 
@@ -29,9 +32,10 @@ class DeviceReceiver(Receiver, Protocol):
 
 
 class Receivers:
-    """The receivers of one hub."""
+    """The receivers of one hub; ``presence`` is told of those of devices."""
 
-    def __init__(self) -> None:
+    def __init__(self, presence: Presence) -> None:
+        self._presence = presence
         self._devices: dict[str, DeviceReceiver] = {}
         self._feedback: dict[Receiver, None] = {}
         self._ready: dict[str | None, None] = {}
@@ -40,6 +44,7 @@ class Receivers:
         """Make ``receiver`` the device's one receiver; the one before is displaced."""
         older = self._devices.get(device_id)
         self._devices[device_id] = receiver
+        self._presence.came(device_id)
         if older is not None and older is not receiver:
             older.displace()
 
@@ -47,6 +52,7 @@ class Receivers:
         """Undo ``claim``, unless another receiver has come since."""
         if self._devices.get(device_id) is receiver:
             del self._devices[device_id]
+            self._presence.went(device_id)
 
     def add_feedback(self, receiver: Receiver) -> None:
         """Let ``receiver`` share the feedback queue."""

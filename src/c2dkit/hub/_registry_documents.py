@@ -6,7 +6,7 @@ ignored, and null stands for a key that is not there, for SDKs send what they ha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from c2dkit.hub._identities import Device
 
-__all__ = ["BulkItem", "DeviceDocument", "Document", "device_document", "read"]
+__all__ = ["BulkItem", "DeviceDocument", "DeviceFacts", "Document", "device_document", "read"]
 
 NEVER: Final = "0001-01-01T00:00:00"
 """How IoT Hub writes a time that there was not yet (inferred)."""
@@ -122,7 +122,16 @@ def read(model: type[DocumentT], value: object) -> DocumentT:
         raise InvalidInputError(f"{where}: {first['msg']}") from None
 
 
-def device_document(device: Device, *, connected: bool, queue_depth: int) -> Mapping[str, object]:
+class DeviceFacts(NamedTuple):
+    """What is no part of a device's identity and is told with it; the times are None where there were none yet."""
+
+    connected: bool
+    queue_depth: int
+    connection_changed_at: datetime | None
+    active_at: datetime | None
+
+
+def device_document(device: Device, facts: DeviceFacts) -> Mapping[str, object]:
     """Return what IoT Hub says of a device."""
     return {
         "deviceId": device.device_id,
@@ -131,10 +140,10 @@ def device_document(device: Device, *, connected: bool, queue_depth: int) -> Map
         "status": "enabled" if device.enabled else "disabled",
         "statusReason": device.status_reason,
         "statusUpdatedTime": _time(device.status_updated_at),
-        "connectionState": "Connected" if connected else "Disconnected",
-        "connectionStateUpdatedTime": NEVER,
-        "lastActivityTime": NEVER,
-        "cloudToDeviceMessageCount": queue_depth,
+        "connectionState": "Connected" if facts.connected else "Disconnected",
+        "connectionStateUpdatedTime": _time(facts.connection_changed_at),
+        "lastActivityTime": _time(facts.active_at),
+        "cloudToDeviceMessageCount": facts.queue_depth,
         "authentication": _mechanism(device),
         "capabilities": {"iotEdge": device.iot_edge},
         "deviceScope": device.device_scope,

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
+from c2dkit.hub._presence import Presence
 from c2dkit.hub._receivers import Receivers
+
+PRESENCE = Presence(lambda: datetime.now(UTC))
 
 
 class Taker:
@@ -24,7 +28,7 @@ async def turn() -> None:
 
 
 async def test_news_pulls_once_a_turn_and_not_within_the_call() -> None:
-    receivers, taker = Receivers(), Taker()
+    receivers, taker = Receivers(PRESENCE), Taker()
     receivers.claim("d", taker)
     receivers.ready("d")
     receivers.ready("d")
@@ -35,7 +39,7 @@ async def test_news_pulls_once_a_turn_and_not_within_the_call() -> None:
 
 
 async def test_the_newest_receiver_of_a_device_wins() -> None:
-    receivers, old, new = Receivers(), Taker(), Taker()
+    receivers, old, new = Receivers(PRESENCE), Taker(), Taker()
     receivers.claim("d", old)
     receivers.claim("d", new)
     receivers.claim("d", new)
@@ -46,7 +50,7 @@ async def test_the_newest_receiver_of_a_device_wins() -> None:
 
 
 async def test_all_receivers_of_feedback_pull_until_they_are_gone() -> None:
-    receivers, one, two = Receivers(), Taker(), Taker()
+    receivers, one, two = Receivers(PRESENCE), Taker(), Taker()
     receivers.add_feedback(one)
     receivers.add_feedback(two)
     receivers.ready(None)
