@@ -97,7 +97,7 @@ class Device:
     device_scope: str | None = None
     parent_scopes: tuple[str, ...] = ()
 
-    def set_enabled(self, enabled: bool, now: datetime) -> None:  # noqa: FBT001 - the name says which
+    def set_enabled(self, *, enabled: bool, now: datetime) -> None:
         """Enable or disable it, and remember when where that is news."""
         if self.enabled != enabled:
             self.enabled = enabled
@@ -189,7 +189,7 @@ def apply_settings(device: Device, settings: DeviceSettings, *, now: datetime, k
     device.iot_edge = settings.iot_edge
     device.device_scope = settings.device_scope
     device.parent_scopes = settings.parent_scopes
-    device.set_enabled(settings.enabled, now)
+    device.set_enabled(enabled=settings.enabled, now=now)
 
 
 def normal_thumbprint(text: str) -> str:

@@ -367,7 +367,7 @@ class LocalHub:
                 raise InvalidInputError(f"{name}: {error}") from error
 
     def _read_registry(self, path: Path) -> None:
-        from c2dkit.hub._registry_file import RegistryFile  # noqa: PLC0415 - pydantic takes its time to load
+        from c2dkit.hub._registry_file import RegistryFile  # noqa: PLC0415 - its models take a moment to build
 
         RegistryFile.load(path, self._keys).apply(self._state, self._policies)
 

@@ -207,7 +207,7 @@ class HubState:
             DeviceNotFoundError: There is no such device.
         """
         device = self.device(device_id)
-        device.set_enabled(enabled, self._now())
+        device.set_enabled(enabled=enabled, now=self._now())
         self._saved(device)
 
     def rotate_key(self, device_id: str, key: KeyName) -> None:

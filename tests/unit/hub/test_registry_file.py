@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +18,7 @@ from c2dkit.hub._policies import Policies
 from c2dkit.hub._registry_file import RegistryFile
 from c2dkit.hub._state import HubState
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).parents[3]
 KEY, OTHER_KEY = (b64encode(bytes([number]) * 32).decode() for number in (1, 2))
 SAS = {"type": "sas", "symmetricKey": {"primaryKey": KEY, "secondaryKey": OTHER_KEY}}
 
@@ -75,6 +75,14 @@ def test_every_form_says_the_same(bench: Bench, text: str) -> None:
     assert (second.device_id, second.enabled) == ("d2", False)
     assert second.authentication is Authentication.CERTIFICATE_AUTHORITY
     assert first.generation_id != "1"
+
+
+def test_the_example_of_the_docs_is_such_a_file(bench: Bench) -> None:
+    page = (ROOT / "docs" / "registry.md").read_text("utf-8")
+    (example,) = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    bench.take(example)
+    assert list(bench.state.devices) == ["dev-1", "dev-2", "dev-3"]
+    assert bench.policies.policy("dashboard").rights == {Right.REGISTRY_READ, Right.SERVICE_CONNECT}
 
 
 @pytest.mark.parametrize("text", ['{"id": "d1"}', '{"id": "d1"}\n'])
