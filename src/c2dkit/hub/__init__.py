@@ -6,6 +6,15 @@ Needs the extra ``hub``: ``pip install 'c2dkit[hub]'``.
 try:
     from c2dkit.hub._background import BackgroundClock, BackgroundHub
     from c2dkit.hub._clock import HubClock
+    from c2dkit.hub._events import (
+        ConnectionEvent,
+        DeviceEvent,
+        EventsMissed,
+        FeedbackBatchEvent,
+        FeedbackEvent,
+        HubEvent,
+        MessageEvent,
+    )
     from c2dkit.hub._identities import Right
     from c2dkit.hub._issuers import TokenIssuer
     from c2dkit.hub._local_hub import LocalHub
@@ -15,4 +24,19 @@ except ModuleNotFoundError as _missing:
         f"the local hub needs {_missing.name}; install it with: pip install 'c2dkit[hub]'", name=_missing.name
     ) from _missing
 
-__all__ = ["BackgroundClock", "BackgroundHub", "HubClock", "HubOptions", "LocalHub", "Right", "TokenIssuer"]
+__all__ = [
+    "BackgroundClock",
+    "BackgroundHub",
+    "ConnectionEvent",
+    "DeviceEvent",
+    "EventsMissed",
+    "FeedbackBatchEvent",
+    "FeedbackEvent",
+    "HubClock",
+    "HubEvent",
+    "HubOptions",
+    "LocalHub",
+    "MessageEvent",
+    "Right",
+    "TokenIssuer",
+]

@@ -22,6 +22,8 @@ from c2dkit.hub._amqp_grants import Grants
 from c2dkit.hub._amqp_links import EventsLink, Incoming, ServiceBoundLink
 from c2dkit.hub._amqp_queues import DeviceBoundLink, FeedbackLink, Outgoing
 from c2dkit.hub._certificates import peer_certificate
+from c2dkit.hub._guests import CLOSED_BY_CLIENT, DROPPED_BY_HUB, Guests, lost
+from c2dkit.hub._peer import peer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -73,7 +75,9 @@ class AmqpVisit:
     def __init__(self, core: HubCore, stream: ByteStream, initial: bytes, on_closed: Callable[[Visit], None]) -> None:
         self._core = core
         self._on_closed = on_closed
-        self._grants = Grants(core, peer_certificate(stream), self.reauthorize)
+        self.peer = peer_of(stream, self.protocol)
+        self._guests = Guests(core.events, self.peer)
+        self._grants = Grants(core, peer_certificate(stream), self.reauthorize, guests=self._guests)
         self._links: dict[Incoming | Outgoing, None] = {}
         self._over = False
         self._engine = amqp.Connection(
@@ -103,7 +107,7 @@ class AmqpVisit:
 
     def drop(self) -> None:
         """End the connection without a CLOSE."""
-        self._end()
+        self._end(DROPPED_BY_HUB)
 
     def reauthorize(self) -> None:
         """Detach the links that the tokens and the certificate no longer allow."""
@@ -112,12 +116,13 @@ class AmqpVisit:
                 served.authorize()
             except UnauthorizedError as error:
                 self._links.pop(served)
+                self._guests.refused(str(error))
                 served.detach(amqp_from_error(error))
         self._bear_anonymous()
 
     async def aclose(self) -> None:
         """End the connection without a CLOSE and wait until it is over."""
-        self._end()
+        self._end(DROPPED_BY_HUB)
         await self._driver.aclose()
 
     def _handle(self, events: Sequence[amqp.Event]) -> None:
@@ -149,7 +154,7 @@ class AmqpVisit:
             case amqp.LinkDetached(link=link):
                 self._on_detached(link)
             case amqp.Closed():
-                self._end()
+                self._end(CLOSED_BY_CLIENT)
             case _:
                 pass  # sessions begin and end by themselves
 
@@ -159,7 +164,7 @@ class AmqpVisit:
         except (C2dError, ValueError) as error:
             log.info("refused an AMQP connection by SASL %.20s: %s", event.mechanism, error)
             self._engine.sasl_outcome(amqp.SASL_AUTH)
-            self._refuse()
+            self._refuse(str(error))
         else:
             self._handle(self._engine.sasl_outcome(amqp.SASL_OK, WELCOME))
 
@@ -182,10 +187,13 @@ class AmqpVisit:
             served.authorize()
         except UnauthorizedError as error:
             log.info("refused an AMQP link: %s", error)
+            self._guests.refused(str(error))
             link.refuse(amqp_from_error(error))
             return
         link.context = served
         self._links[served] = None
+        if isinstance(served, DeviceBoundLink):  # a certificate says who somebody is only now
+            self._guests.signed_in(served.device_id)
         served.accept()
 
     def _serve(self, link: amqp.SenderLink | amqp.ReceiverLink) -> Incoming | Outgoing | None:
@@ -238,22 +246,25 @@ class AmqpVisit:
         self._anonymous = None
         if not self._grants:
             log.info("closed an AMQP connection that has had no valid token for %g s", ANONYMOUS_SECONDS)
-            self._engine.close(amqp.AmqpError("amqp:unauthorized-access", "no token was put on this connection"))
-            self._refuse()
+            reason = "no token was put on this connection"
+            self._engine.close(amqp.AmqpError("amqp:unauthorized-access", reason))
+            self._refuse(reason)
 
-    def _refuse(self) -> None:
-        self._let_go()
+    def _refuse(self, reason: str) -> None:
+        self._guests.refused(reason)
+        self._let_go(reason)
         # Not dropped at once: what the client has sent in the meantime would cost it the answer.
         self._lingering = asyncio.create_task(self._driver.aclose(linger=LINGER_SECONDS))
 
-    def _end(self) -> None:
-        self._let_go()
+    def _end(self, reason: str) -> None:
+        self._let_go(reason)
         self._driver.finish()
 
-    def _let_go(self) -> None:
+    def _let_go(self, reason: str) -> None:
         if self._over:
             return
         self._over = True
+        self._guests.over(reason)
         for served in tuple(self._links):
             served.let_go()
         self._links.clear()
@@ -264,7 +275,7 @@ class AmqpVisit:
     def _closed(self, cause: Exception | None) -> None:
         log.debug("an AMQP connection is over: %r", cause)
         self._core.connections.remove(self)
-        self._end()
+        self._end(lost(cause))
         self._on_closed(self)
 
 

@@ -108,6 +108,7 @@ class CbsRequests(Incoming):
             self._grants.put(self._core.auth.verify(token))
         except UnauthorizedError as error:
             log.info("refused a token: %s", error)
+            self._grants.guests.refused(str(error))
             return 401, str(error)
         except ServiceError as error:
             return 403, str(error)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from c2dkit.hub._auth import Grant
     from c2dkit.hub._core import HubCore
+    from c2dkit.hub._guests import Guests
     from c2dkit.hub._timers import Timer
 
 __all__ = ["Grants"]
@@ -24,10 +25,13 @@ class Grants:
     """The grants of one connection; a token that is put again takes the place of the one before.
 
     ``certificate`` is that of the TLS handshake, if any, and goes as far as it goes for devices. ``on_expired`` is called
-    whenever a grant has gone.
+    whenever a grant has gone. ``guests`` is told whom the tokens stand for.
     """
 
-    def __init__(self, core: HubCore, certificate: bytes | None, on_expired: Callable[[], None]) -> None:
+    def __init__(
+        self, core: HubCore, certificate: bytes | None, on_expired: Callable[[], None], *, guests: Guests
+    ) -> None:
+        self.guests = guests
         self.certificate = certificate
         self._core = core
         self._on_expired = on_expired
@@ -58,6 +62,9 @@ class Grants:
             raise ServiceError(f"a connection takes {MAX_GRANTS} tokens", hub_code=403005)
         self._grants[key] = grant._replace(expires_at=grant.expires_at + self._core.options.token_grace)
         self._schedule()
+        client = grant.device_id or (grant.policy and grant.policy.name)
+        if client:
+            self.guests.signed_in(client)
 
     def require_device(self, device_id: str) -> None:
         """Check that a grant, or the certificate, lets its bearer be a device.

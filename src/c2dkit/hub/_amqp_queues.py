@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from c2dkit._errors import C2dError, DeviceNotFoundError
 from c2dkit._protocols import amqp
@@ -128,6 +128,7 @@ class DeviceBoundLink(QueueLink):
     """Sends a device its messages."""
 
     max_message_size = 65536
+    protocol: ClassVar[str] = "AMQP"
 
     def __init__(
         self, core: HubCore, grants: Grants, link: amqp.SenderLink, wake: Callable[[], None], device_id: str

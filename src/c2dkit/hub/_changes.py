@@ -32,6 +32,7 @@ class DeviceSaved(NamedTuple):
     """A device is new, or something of it has changed."""
 
     device: Device
+    is_new: bool = False
 
 
 class DeviceRemoved(NamedTuple):

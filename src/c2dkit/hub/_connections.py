@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from c2dkit.hub._peer import Peer
+
 __all__ = ["Connection", "Connections"]
 
 
@@ -15,6 +17,9 @@ class Connection(Protocol):
 
     protocol: ClassVar[str]
     """``"AMQP"`` or ``"MQTT"``; the same through a WebSocket."""
+
+    peer: Peer
+    """The other end."""
 
     @property
     def clients(self) -> Collection[str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from c2dkit.hub._auth import Authenticator
     from c2dkit.hub._changes import Change
     from c2dkit.hub._clock import HubClock
+    from c2dkit.hub._event_feed import EventFeed
     from c2dkit.hub._options import HubOptions
     from c2dkit.hub._state import HubState
     from c2dkit.hub._timers import Timer
@@ -29,13 +30,21 @@ class HubCore:
     """
 
     def __init__(
-        self, state: HubState, auth: Authenticator, clock: HubClock, options: HubOptions, *, host_name: str
+        self,
+        state: HubState,
+        auth: Authenticator,
+        clock: HubClock,
+        options: HubOptions,
+        *,
+        host_name: str,
+        events: EventFeed,
     ) -> None:
         self.state = state
         self.auth = auth
         self.clock = clock
         self.options = options
         self.host_name = host_name
+        self.events = events
         self.connections = Connections()
         self.presence = Presence(clock.now)
         self.receivers = Receivers(self.presence)

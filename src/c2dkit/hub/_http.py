@@ -18,6 +18,7 @@ from c2dkit.hub._certificates import peer_certificate
 from c2dkit.hub._http_endpoints import HttpEndpoints, error_reply, segments_of
 from c2dkit.hub._http_request import Request
 from c2dkit.hub._http_transport import BoundedTransport
+from c2dkit.hub._peer import peer_of
 from c2dkit.hub._websocket import WebSocketStream, choose_subprotocol, new_websocket
 
 if TYPE_CHECKING:
@@ -124,11 +125,17 @@ class HttpVisit:
             self._await_request()
 
     async def _serve_request(self, request: web.BaseRequest) -> web.StreamResponse:
-        url, authorization = request.rel_url, request.headers.get("Authorization")
-        certificate = peer_certificate(self._stream)
+        url, headers = request.rel_url, request.headers
+        asked = Request(
+            request.method,
+            url.raw_path,
+            url.query,
+            headers.get("Authorization"),
+            peer_certificate(self._stream),
+            headers.get("If-Match"),
+            peer_of(self._stream, "HTTPS"),
+        )
         try:
-            if_match = request.headers.get("If-Match")
-            asked = Request(request.method, url.raw_path, url.query, authorization, certificate, if_match)
             body = await _read_body(request, keep=self._endpoints.takes_body(asked))
             reply = self._endpoints.answer(replace(asked, body=body))
         except C2dError as error:

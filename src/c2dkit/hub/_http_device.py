@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from c2dkit._wire.https import encode_delivery
 from c2dkit.hub._http_auth import require_device
@@ -31,6 +31,8 @@ class DeviceQueue:
     It holds the locks of all its devices, for a lock belongs to no connection here. ``If-Match``, which SDKs send in
     three spellings, and the lock time that some ask for, are ignored: IoT Hub's lock time cannot be changed.
     """
+
+    protocol: ClassVar[str] = "HTTPS"
 
     def __init__(self, core: HubCore) -> None:
         self._core = core

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from uuid import uuid4
 
-from c2dkit._errors import C2dError, ServiceError
+from c2dkit._errors import C2dError, ServiceError, UnauthorizedError
 from c2dkit._wire.http_errors import http_from_error
+from c2dkit.hub._guests import Guests
 from c2dkit.hub._http_device import DeviceQueue
 from c2dkit.hub._http_registry import Registry
 from c2dkit.hub._http_request import Reply
@@ -58,6 +59,8 @@ class HttpEndpoints:
             reply = self._serve(request)
         except C2dError as error:
             log.info("refused %s %.200s: %s", request.method, request.path, error)
+            if isinstance(error, UnauthorizedError):
+                Guests(self._core.events, request.peer).refused(str(error))
             reply = error_reply(error)
         except Exception:
             log.exception("cannot answer %s %.200s", request.method, request.path)

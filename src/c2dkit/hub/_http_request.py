@@ -11,6 +11,8 @@ from c2dkit._errors import MessageLockLostError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from c2dkit.hub._peer import Peer
+
 __all__ = ["NO_CONTENT", "Reply", "Request", "lock_of"]
 
 
@@ -25,6 +27,7 @@ class Request:
         authorization: The header, a secret, or None.
         certificate: What the client showed in the TLS handshake, in DER, or None.
         if_match: The header, or None.
+        peer: Who asks.
         body: As it came, empty where the endpoint has no need of one.
     """
 
@@ -34,6 +37,7 @@ class Request:
     authorization: str | None = field(repr=False)
     certificate: bytes | None
     if_match: str | None
+    peer: Peer
     body: bytes = field(default=b"", repr=False)
 
 

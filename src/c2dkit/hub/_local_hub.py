@@ -18,6 +18,7 @@ from c2dkit.hub._authority import CertificateAuthority
 from c2dkit.hub._certificates import TrustedCertificates
 from c2dkit.hub._clock import HubClock
 from c2dkit.hub._core import HubCore
+from c2dkit.hub._event_feed import EventFeed
 from c2dkit.hub._http_late import FIRST_BYTES, late_http_door
 from c2dkit.hub._identities import Authentication, DeviceSettings
 from c2dkit.hub._keys import Keys, is_loopback
@@ -28,9 +29,11 @@ from c2dkit.hub._policies import Policies
 from c2dkit.hub._state import HubState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
+    from c2dkit.hub._events import HubEvent
     from c2dkit.hub._identities import Device, Policy, Right
     from c2dkit.hub._issuers import TokenIssuer
     from c2dkit.hub._keys import KeyName
@@ -105,6 +108,8 @@ class LocalHub:
         self._certificates = TrustedCertificates(self._context)
         self._certificates.add_authority(self._authority.ca_pem)
         self._state = HubState(self._options, self.clock.now, keys=self._keys)
+        self._events = EventFeed(self.clock.now)
+        self._state.subscribe(self._events.changed)
         self._listeners: list[Listener] = []
         self._core: HubCore | None = None
         self._ca_file: Path | None = None
@@ -315,6 +320,14 @@ class LocalHub:
         """How many clients are connected."""
         return sum(listener.connection_count for listener in self._listeners)
 
+    def events(self) -> AbstractContextManager[AsyncIterator[HubEvent]]:
+        """Give an iterator over what happens in the hub from now on, in order; it ends when the hub stops.
+
+        It may wait for its next event in one task at a time; to cancel that is safe. 10,000 events wait for a slow
+        reader. Beyond that the oldest are lost, and an `EventsMissed` in their place says how many.
+        """
+        return self._events.stream()
+
     def ssl_context(self) -> ssl.SSLContext:
         """Return a new client context that trusts this hub and nothing else."""
         return ssl.create_default_context(cadata=self._authority.ca_pem.decode())
@@ -336,7 +349,7 @@ class LocalHub:
             certificates=self._certificates,
             issuers=self._issuers,
         )
-        self._core = HubCore(self._state, auth, self.clock, self._options, host_name=self.host)
+        self._core = HubCore(self._state, auth, self.clock, self._options, host_name=self.host, events=self._events)
         self._core.start()
         doors = _doors(self._core)
         for port in self._ports:
@@ -352,6 +365,7 @@ class LocalHub:
         if self._core is not None:
             self._core.stop()
             self._core = None
+        self._events.end_streams()
         if self._ca_file is not None:
             self._ca_file.unlink(missing_ok=True)
             self._ca_file = None

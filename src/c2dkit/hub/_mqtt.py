@@ -15,7 +15,9 @@ from c2dkit._errors import C2dError, DeviceNotFoundError, UnauthorizedError
 from c2dkit._protocols import mqtt
 from c2dkit._wire.mqtt import encode_topic, parse_username
 from c2dkit.hub._certificates import peer_certificate
+from c2dkit.hub._guests import CLOSED_BY_CLIENT, DROPPED_BY_HUB, Guests, lost
 from c2dkit.hub._mqtt_sessions import Session, Sessions
+from c2dkit.hub._peer import peer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -83,6 +85,8 @@ class MqttVisit:
         self._core = core
         self._sessions = sessions
         self._certificate = peer_certificate(stream)
+        self.peer = peer_of(stream, self.protocol)
+        self._guests = Guests(core.events, self.peer)
         self._on_closed = on_closed
         self._device_id: str | None = None
         self._grant: Grant | None = None
@@ -113,15 +117,15 @@ class MqttVisit:
             self._authorize()
         except UnauthorizedError as error:
             log.info("dropped the MQTT connection of %s: %s", self._device_id, error)
-            self._end()
+            self._end(str(error))
 
     def drop(self) -> None:
         """End the connection, of which MQTT 3.1.1 has no other way than to close it."""
-        self._end()
+        self._end(DROPPED_BY_HUB)
 
     async def aclose(self) -> None:
         """End the connection and wait until it is over."""
-        self._end()
+        self._end(DROPPED_BY_HUB)
         await self._driver.aclose()
 
     def pull(self) -> None:
@@ -135,14 +139,14 @@ class MqttVisit:
                     break
                 self._deliver(self._device_id, locked, self._session.qos)
         except DeviceNotFoundError:
-            self._end()  # disabled or removed while connected: IoT Hub closes the connection
+            self._end("the device is disabled or removed")  # IoT Hub closes the connection
         self._core.changed()
         self._driver.wake()
 
     def displace(self) -> None:
         """Drop the connection, for the device has come again: 400027 ConnectionForcefullyClosedOnNewConnection."""
         log.info("dropped an older MQTT connection of %s", self._device_id)
-        self._end()
+        self._end("the device has connected anew")
 
     def _handle(self, events: Sequence[mqtt.ServerEvent]) -> None:
         # After DISCONNECT nothing may be answered, but what it acknowledged before counts.
@@ -167,7 +171,7 @@ class MqttVisit:
             case mqtt.UnsubscribeReceived():
                 self._on_unsubscribe(event)
             case mqtt.DisconnectReceived():
-                self._end()
+                self._end(CLOSED_BY_CLIENT)
 
     def _on_connect(self, event: mqtt.ConnectReceived) -> None:
         try:
@@ -175,11 +179,12 @@ class MqttVisit:
         except (C2dError, ValueError) as error:
             log.info("refused an MQTT connection: %s", error)
             self._engine.connack(NOT_AUTHORIZED)
-            self._refuse()
+            self._refuse(str(error))
             return
         log.info("%s connected over MQTT", device_id)
         self._device_id = device_id
         self._core.receivers.claim(device_id, self)
+        self._guests.signed_in(device_id)
         self._session, present = self._sessions.start(device_id, clean=event.clean_session)
         # With a kept session messages follow at once, before the device subscribes again.
         self._engine.connack(ACCEPTED, session_present=present)
@@ -210,7 +215,7 @@ class MqttVisit:
 
     def _expire(self) -> None:
         log.info("dropped the MQTT connection of %s: its token has expired", self._device_id)
-        self._end()
+        self._end("the token has expired")
 
     def _on_subscribe(self, event: mqtt.SubscribeReceived) -> None:
         assert self._session is not None  # noqa: S101 - the engine lets nothing pass before CONNECT
@@ -226,7 +231,7 @@ class MqttVisit:
     def _on_publish(self, event: mqtt.PublishReceived) -> None:
         if event.qos > 1:
             log.info("dropped the MQTT connection of %s: IoT Hub takes no QoS 2", self._device_id)
-            self._end()
+            self._end("IoT Hub takes no QoS 2")
             return
         log.debug("dropped a message from %s: this hub keeps no telemetry", self._device_id)
         if event.packet_id is not None:
@@ -253,14 +258,16 @@ class MqttVisit:
         except C2dError as error:
             log.info("an acknowledgement by %s came too late: %s", sent.device_id, error)
 
-    def _end(self) -> None:
+    def _end(self, reason: str) -> None:
         if not self._over:
             self._over = True
+            self._guests.over(reason)
             self._let_go()
             self._driver.finish()
 
-    def _refuse(self) -> None:
+    def _refuse(self, reason: str) -> None:
         self._over = True
+        self._guests.refused(reason)
         # Not dropped at once: what the client has sent in the meantime would cost it the answer.
         self._lingering = asyncio.create_task(self._driver.aclose(linger=LINGER_SECONDS))
 
@@ -275,5 +282,5 @@ class MqttVisit:
     def _closed(self, cause: Exception | None) -> None:
         log.debug("the MQTT connection of %s is over: %r", self._device_id, cause)
         self._core.connections.remove(self)
-        self._end()
+        self._end(lost(cause))
         self._on_closed(self)

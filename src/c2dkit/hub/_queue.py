@@ -112,6 +112,10 @@ class LockQueue(Generic[T]):
         """Return the number of items, locked ones included."""
         return len(self._waiting) + len(self._locked)
 
+    def entries(self) -> list[Entry[T]]:
+        """Return all items by sequence number, locked ones included."""
+        return sorted([*self._waiting, *self._locked.values()], key=_BY_SEQUENCE)
+
     def put(self, item: T, *, now: datetime, expires_at: datetime) -> None:
         """Append an item; one whose expiry has passed ends as expired at once (inferred)."""
         self._last_sequence_number += 1

@@ -35,7 +35,7 @@ from c2dkit.hub._options import LOCK_DURATION
 from c2dkit.hub._queue import LockQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -166,7 +166,7 @@ class HubState:
             lock_expiry_counts=self._options.lock_expiry_counts,
             observer=_DeviceQueueObserver(device, self._changed, self._feedback.add, self._mark_ready),
         )
-        self._changed(DeviceSaved(device))
+        self._changed(DeviceSaved(device, is_new=True))
         return device
 
     def update_device(self, device_id: str, settings: DeviceSettings, *, etag: str | None = None) -> Device:
@@ -244,6 +244,16 @@ class HubState:
         self.device(device_id)
         self.tick()
         return len(self._queues[device_id])
+
+    def messages(self, device_id: str) -> Sequence[Entry[Message]]:
+        """Return what the device's queue holds, locked ones included, by sequence number; to be read at once.
+
+        Raises:
+            DeviceNotFoundError: There is no such device.
+        """
+        self.device(device_id)
+        self.tick()
+        return self._queues[device_id].entries()
 
     def send(self, message: Message) -> None:
         """Queue a message for the device that ``message.to`` names.

@@ -11,6 +11,8 @@ import anyio
 from aiohttp import WSCloseCode, WSMsgType, web
 from anyio.abc import ByteStream
 
+from c2dkit.hub._peer import TunnelAttribute
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
@@ -63,8 +65,9 @@ class WebSocketStream(ByteStream):
 
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
-        """Those of the stream under it."""
-        return self._outer.extra_attributes  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - so in anyio
+        """Those of the stream under it, and the subprotocol."""
+        outer: Mapping[Any, Callable[[], Any]] = self._outer.extra_attributes  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - so in anyio
+        return {**outer, TunnelAttribute.subprotocol: lambda: self._websocket.ws_protocol}
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Return the next bytes.
