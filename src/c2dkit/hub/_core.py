@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import secrets
+from typing import TYPE_CHECKING, Protocol
 
 from c2dkit.hub._changes import DeviceRemoved, DeviceSaved
 from c2dkit.hub._connections import Connections
@@ -12,6 +13,9 @@ from c2dkit.hub._receivers import Receivers
 from c2dkit.hub._timers import Timers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from c2dkit.hub._auth import Authenticator
     from c2dkit.hub._changes import Change
     from c2dkit.hub._clock import HubClock
@@ -20,13 +24,34 @@ if TYPE_CHECKING:
     from c2dkit.hub._state import HubState
     from c2dkit.hub._timers import Timer
 
-__all__ = ["HubCore"]
+__all__ = ["Front", "HubCore"]
+
+
+class Front(Protocol):
+    """What a hub tells its owner: where it is, and what clients connect with."""
+
+    host: str
+
+    @property
+    def ports(self) -> Sequence[int]: ...
+
+    @property
+    def ca_file(self) -> Path: ...
+
+    @property
+    def service_connection_string(self) -> str: ...
+
+    @property
+    def owner_connection_string(self) -> str: ...
+
+    def device_connection_string(self, device_id: str) -> str: ...
 
 
 class HubCore:
     """The state with everything that keeps it going while the hub runs.
 
     Whoever changes the state says `changed` afterwards; what falls due in the state is then done in time.
+    ``status_key`` opens the data of the status page, until the hub stops.
     """
 
     def __init__(
@@ -38,6 +63,7 @@ class HubCore:
         *,
         host_name: str,
         events: EventFeed,
+        front: Front,
     ) -> None:
         self.state = state
         self.auth = auth
@@ -45,6 +71,8 @@ class HubCore:
         self.options = options
         self.host_name = host_name
         self.events = events
+        self.front = front
+        self.status_key = secrets.token_urlsafe()
         self.connections = Connections()
         self.presence = Presence(clock.now)
         self.receivers = Receivers(self.presence)

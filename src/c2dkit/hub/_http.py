@@ -133,6 +133,7 @@ class HttpVisit:
             headers.get("Authorization"),
             peer_certificate(self._stream),
             headers.get("If-Match"),
+            headers.get("Host", ""),
             peer_of(self._stream, "HTTPS"),
         )
         try:

@@ -19,6 +19,7 @@ from c2dkit.hub._http_device import DeviceQueue
 from c2dkit.hub._http_registry import Registry
 from c2dkit.hub._http_request import Reply
 from c2dkit.hub._http_service import FeedbackQueue
+from c2dkit.hub._http_status import StatusPage
 from c2dkit.hub._http_unserved import check_served
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class HttpEndpoints:
         self._device_queue = DeviceQueue(core)
         self._feedback = FeedbackQueue(core)
         self._registry = Registry(core)
+        self._status = StatusPage(core)
 
     def takes_body(self, request: Request) -> bool:
         """Say whether a request's body is of use: to the registry, and from somebody who may write there."""
@@ -91,7 +93,7 @@ class HttpEndpoints:
             case ("statistics", "service"):
                 return {"GET": self._registry.count_connected}
             case _:
-                return {}
+                return self._status.methods(segments)
 
     def _devices_methods(self, segments: tuple[str, ...]) -> Methods:
         registry = self._registry

@@ -27,6 +27,7 @@ class Request:
         authorization: The header, a secret, or None.
         certificate: What the client showed in the TLS handshake, in DER, or None.
         if_match: The header, or None.
+        host: The ``Host`` header, which a browser takes from the address that it was given; "" for none.
         peer: Who asks.
         body: As it came, empty where the endpoint has no need of one.
     """
@@ -37,6 +38,7 @@ class Request:
     authorization: str | None = field(repr=False)
     certificate: bytes | None
     if_match: str | None
+    host: str
     peer: Peer
     body: bytes = field(default=b"", repr=False)
 

@@ -181,6 +181,16 @@ class LocalHub:
         key = self._policies.policy(policy).primary_key
         return f"HostName={self._host_name()};SharedAccessKeyName={policy};SharedAccessKey={key}"
 
+    @property
+    def status_url(self) -> str:
+        """The page for a browser that shows what the hub holds, with the key that opens it, new on every start.
+
+        Whoever has it can read every connection string.
+        """
+        if self._core is None:
+            raise _not_listening()
+        return f"https://{_in_a_string(self.host)}:{self.port}/#{self._core.status_key}"
+
     def device_connection_string(self, device_id: str) -> str:
         """What a device connects with; for one that signs in with a certificate, all but the certificate.
 
@@ -349,7 +359,9 @@ class LocalHub:
             certificates=self._certificates,
             issuers=self._issuers,
         )
-        self._core = HubCore(self._state, auth, self.clock, self._options, host_name=self.host, events=self._events)
+        self._core = HubCore(
+            self._state, auth, self.clock, self._options, host_name=self.host, events=self._events, front=self
+        )
         self._core.start()
         doors = _doors(self._core)
         for port in self._ports:
