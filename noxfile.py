@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent
 TEST_TOOLS = ("pytest>=8.3", "pytest-timeout>=2.3", "pytest-asyncio>=1.0", "pytest-xdist>=3.6", "hypothesis>=6.115")
 
 # What the interop session needs from outside. Proton is compiled; the Node clients are the official SDKs and their
-# engines; mqtt4 is the version of MQTT.js that azure-iot-device-mqtt uses.
+# engines; mqtt4 is the version of MQTT.js that azure-iot-device-mqtt uses. Chromium looks at the status page.
 PROGRAMS = {
     "gcc": "gcc",
     "pkg-config": "pkg-config",
@@ -30,10 +30,12 @@ PROGRAMS = {
     "node": "nodejs",
     "mosquitto": "mosquitto",
     "tinyproxy": "tinyproxy",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
 }
 HEADERS = ("python3-dev", "libssl-dev")
 NEEDS_HUB = ("hub", "test_tls.py", "transports/test_https.py")
-PYTHON_STRANGERS = ("python-qpid-proton", "paho-mqtt==1.6.1")
+PYTHON_STRANGERS = ("python-qpid-proton", "paho-mqtt==1.6.1", "selenium>=4.25")
 NODE_STRANGERS = (
     "azure-iot-device",
     "azure-iot-device-mqtt",
@@ -120,7 +122,7 @@ def minimums(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def interop(session: nox.Session) -> None:
-    """Test against other implementations; installs compiler, Node and servers with apt where they are missing."""
+    """Test against other implementations; installs compiler, Node, servers and Chromium with apt where they are missing."""
     install_programs(session)
     session.install("-e", f"{ROOT}[all]", *TEST_TOOLS, *PYTHON_STRANGERS)
     node = Path(session.create_tmp()).resolve() / "node"
