@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import ssl
 import stat
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 from typer.testing import CliRunner
 
-from c2dkit import cli
+from c2dkit import C2dError, CloudSender, DeviceReceiver, cli
 from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
 from c2dkit.cli._app import app
 from c2dkit.hub._keys import DEVELOPMENT_KEY
@@ -25,6 +27,7 @@ from c2dkit.hub._keys import DEVELOPMENT_KEY
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
+    from typing import Any
 
     from anyio.abc import Process
 
@@ -64,7 +67,8 @@ async def test_the_hub_runs_until_it_is_told_to_stop(tmp_path: Path, number: sig
         assert facts["host"] == "localhost"
         assert set(facts["devices"]) == {"a", "b"}
         services = [facts["service_connection_string"], facts["owner_connection_string"]]
-        for string in [*services, *facts["devices"].values(), facts["ca_file"]]:
+        assert facts["status_url"].startswith(f"https://localhost:{facts['ports']['amqp']}/#")
+        for string in [*services, *facts["devices"].values(), facts["status_url"], facts["ca_file"]]:
             assert string in output
         assert ServiceCredential.from_connection_string(facts["service_connection_string"]).port
         device = DeviceCredential.from_connection_string(facts["devices"]["b"])
@@ -77,6 +81,121 @@ async def test_the_hub_runs_until_it_is_told_to_stop(tmp_path: Path, number: sig
         assert await process.wait() == 0
         assert not ready_file.exists()
         assert not await anyio.Path(facts["ca_file"]).exists()
+
+
+async def play(facts: dict[str, Any]) -> None:
+    """Send a message, receive it and complete it."""
+    trust = ssl.create_default_context(cafile=facts["ca_file"])
+    device = DeviceReceiver.from_connection_string(facts["devices"]["dev-1"], transport="mqtt", ssl_context=trust)
+    back_end = CloudSender.from_connection_string(facts["service_connection_string"], ssl_context=trust)
+    async with device as receiver, back_end as sender:
+        await sender.send("dev-1", "a body", message_id="reboot-1", ack="positive", properties={"a": "property"})
+        await (await anext(receiver)).complete()
+
+
+def secrets_of(facts: dict[str, Any]) -> list[str]:
+    """Return what must not be shown: keys, and what a message has in it."""
+    strings = [facts["service_connection_string"], facts["owner_connection_string"], *facts["devices"].values()]
+    keys = [string.partition("SharedAccessKey=")[2] for string in strings]
+    return [
+        *keys,
+        facts["status_url"].partition("#")[2],
+        "SharedAccessKey",
+        "SharedAccessSignature",
+        "a body",
+        "property",
+    ]
+
+
+async def test_what_happens_is_shown_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "ready.json"
+    async with run(*EPHEMERAL, "--feedback-interval", "0", "--ready-file", str(path)) as process:
+        await output_until(process, "HostName=host:port")
+        facts = json.loads(path.read_text())
+        await play(facts)
+        process.terminate()
+        output = await output_until(process, "The hub has stopped.")
+    lines = [re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}  (.{16})  (.{13})  (.*)", line) for line in output.splitlines()]
+    shown = [tuple(map(str.strip, line.groups())) for line in lines if line is not None]
+    assert [line[:2] for line in shown if line[0] != "service"] == [
+        ("dev-1", "connected"),
+        ("dev-1", "queued"),
+        ("dev-1", "locked"),
+        ("dev-1", "completed"),
+        ("dev-1", "feedback"),
+        ("feedback", "queued"),
+        ("dev-1", "disconnected"),
+    ]
+    assert ("dev-1", "completed", "#1 'reboot-1'") in shown
+    assert "\x1b" not in output
+    assert [secret for secret in secrets_of(facts) if secret in output] == []
+
+
+async def test_json_is_one_object_a_line_without_secrets(tmp_path: Path) -> None:
+    path = tmp_path / "ready.json"
+    async with run(*EPHEMERAL, "--json", "--feedback-interval", "0", "--ready-file", str(path)) as process:
+        output = await output_until(process, "\n")
+        facts = json.loads(path.read_text())
+        await play(facts)
+        process.terminate()
+        assert await process.wait() == 0
+        output += await rest_of(process)
+    ready, *events = map(json.loads, output.splitlines())
+    assert ready == {
+        "event": "ready",
+        **{name: facts[name] for name in ("host", "ports", "ca_file")},
+        "devices": ["dev-1"],
+    }
+    assert [event["what"] for event in events if event["event"] == "message"] == ["queued", "locked", "completed"]
+    assert {event["event"] for event in events} == {"connection", "message", "feedback", "feedback_batch"}
+    assert datetime.fromisoformat(events[0]["at"]).tzinfo is not None
+    assert [secret for secret in secrets_of(facts) if secret in output] == []
+
+
+async def test_quiet_shows_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "ready.json"
+    async with run(*EPHEMERAL, "--quiet", "--ready-file", str(path)) as process:
+        await play(await told_by(path))
+        process.terminate()
+        assert await process.wait() == 0
+        assert await rest_of(process) == ""
+
+
+async def test_a_reader_who_has_enough_ends_the_hub_in_silence(tmp_path: Path) -> None:
+    path = tmp_path / "ready.json"
+    reading, writing = os.pipe()
+    command = [*PROGRAM, *EPHEMERAL, "--ready-file", str(path)]
+    async with await anyio.open_process(command, stdout=writing, stderr=subprocess.PIPE) as process:
+        with anyio.fail_after(20):
+            os.close(writing)
+            facts = await told_by(path)
+            os.close(reading)
+            with suppress(C2dError):
+                await play(facts)
+            assert await process.wait() == 1
+            assert process.stderr is not None
+            assert b"".join([part async for part in process.stderr]) == b""
+    assert not path.exists()
+
+
+async def told_by(path: Path) -> dict[str, Any]:
+    """Wait for the ready file."""
+    file = anyio.Path(path)
+    while not await file.exists():  # noqa: ASYNC110 - a file tells nobody that it is there
+        await anyio.sleep(0.02)
+    facts: dict[str, Any] = json.loads(await file.read_text())
+    return facts
+
+
+def test_json_and_quiet_contradict_each_other() -> None:
+    result = CliRunner().invoke(app, ["hub", *EPHEMERAL, "--json", "--quiet"], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert "give one of them" in result.output
+
+
+async def rest_of(process: Process) -> str:
+    assert process.stdout is not None
+    return b"".join([part async for part in process.stdout]).decode()
 
 
 async def accepts(port: int, ca_file: str) -> None:
@@ -161,6 +280,8 @@ def test_help_names_every_option() -> None:
         "--development-key",
         "--feedback-interval",
         "--ready-file",
+        "--json",
+        "--quiet",
     ):
         assert option in result.output
 

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import os
 import signal
-import tempfile
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from c2dkit._errors import C2dError
+from c2dkit.cli._hub_console import JsonOutput, Output, TextOutput, follow
+from c2dkit.cli._hub_ready import facts_of, ready_file, secrets_of
 from c2dkit.hub import HubOptions, LocalHub
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator
     from types import FrameType
 
 __all__ = ["hub"]
 
 STANDARD_AMQP_PORT = 5671
 STANDARD_MQTT_PORT = 8883
-MOST_SHOWN = 20
-PORT_NAMES = ("amqp", "mqtt", "https")  # the last only where it was asked for
 
 
 def hub(
@@ -66,16 +63,21 @@ def hub(
     feedback_interval: Annotated[
         float, typer.Option(metavar="SECONDS", help="Least time between two batches of feedback; 0 to 15.")
     ] = 15.0,
-    ready_file: Annotated[
+    ready: Annotated[
         Path | None,
         typer.Option(
+            "--ready-file",
             metavar="PATH",
             help="Write the connection strings here, as JSON, once the hub accepts connections; removed at the end.",
         ),
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to standard error.")] = False,  # noqa: FBT002 - a flag
+    as_json: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--json", help="Show what happens as JSON, one object a line, without secrets.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors.")] = False,  # noqa: FBT002 - a flag
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log to standard error as well.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Run a local hub until it is interrupted. Nothing is kept beyond its end.
+    """Run a local hub until it is interrupted, and show what happens in it. Nothing is kept beyond its end.
 
     Clients of c2dkit and the official Azure SDKs work against it. Every port takes AMQP, MQTT, HTTPS and WebSockets.
     """
@@ -93,19 +95,33 @@ def hub(
             registry_file=registry,
             development_key=development_key,
         )
-        asyncio.run(_serve(local_hub, ready_file))
+        asyncio.run(_serve(local_hub, ready, _output(as_json=as_json, quiet=quiet)))
+    except BrokenPipeError:
+        raise  # whoever read the output has enough, which typer takes for an end
     except (C2dError, OSError) as error:
         typer.secho(f"c2dkit hub: {_explain(error)}", fg=typer.colors.RED, err=True)
         raise typer.Exit(1) from error
 
 
-async def _serve(hub: LocalHub, ready_file: Path | None) -> None:
-    with _signals() as stopped:
-        async with hub:
-            with _ready(ready_file, _facts(hub)):
-                typer.echo(_describe(hub))
-                await stopped.wait()
-    typer.echo("The hub has stopped.")
+def _output(*, as_json: bool, quiet: bool) -> Output:
+    if as_json and quiet:
+        raise typer.BadParameter("--json shows what happens and --quiet does not: give one of them")
+    if quiet:
+        return Output()
+    return JsonOutput() if as_json else TextOutput()
+
+
+async def _serve(hub: LocalHub, ready: Path | None, output: Output) -> None:
+    with hub.events() as events:
+        with _signals() as stopped:
+            async with hub:
+                with ready_file(ready, {**secrets_of(hub), **facts_of(hub)}):
+                    output.ready(hub)
+                    following = asyncio.create_task(follow(events, output))
+                    following.add_done_callback(lambda _: stopped.set())
+                    await stopped.wait()
+        await following  # to the last event
+    output.stopped()
 
 
 @contextmanager
@@ -124,71 +140,6 @@ def _signals() -> Generator[asyncio.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _ready(path: Path | None, facts: Mapping[str, object]) -> Generator[None]:
-    """Have the ready file, if one is wanted, as long as the hub takes connections."""
-    if path is None:
-        yield
-        return
-    _write_atomically(path, json.dumps(facts, indent=2) + "\n")
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _facts(hub: LocalHub) -> dict[str, object]:
-    return {
-        "service_connection_string": hub.service_connection_string,
-        "owner_connection_string": hub.owner_connection_string,
-        "devices": {device_id: hub.device_connection_string(device_id) for device_id in hub.device_ids},
-        "ca_file": str(hub.ca_file),
-        "host": hub.host,
-        "ports": dict(zip(PORT_NAMES, hub.ports, strict=False)),
-    }
-
-
-def _describe(hub: LocalHub) -> str:
-    ports = ", ".join(map(str, hub.ports))
-    strings = [f"  {device_id}: {hub.device_connection_string(device_id)}" for device_id in hub.device_ids[:MOST_SHOWN]]
-    if len(hub.device_ids) > MOST_SHOWN:
-        strings.append(f"  and {len(hub.device_ids) - MOST_SHOWN} more; --ready-file has them all")
-    devices = "\n".join(strings)
-    return f"""\
-The hub listens on {hub.host}, ports {ports}; each takes AMQP, MQTT, HTTPS and WebSockets. Ctrl+C ends it.
-
-Back end:
-  {hub.service_connection_string}
-  with the right to read the registry as well (queue depth):
-  {hub.owner_connection_string}
-Devices:
-{devices}
-
-Its certificate authority, which is new on every start: {hub.ca_file}
-  c2dkit, and Python's ssl:   export SSL_CERT_FILE={hub.ca_file}
-  Node.js SDKs:               export NODE_EXTRA_CA_CERTS={hub.ca_file}
-  Python over HTTPS:          export REQUESTS_CA_BUNDLE={hub.ca_file}
-  azure-iot-device:           server_verification_cert=pathlib.Path("{hub.ca_file}").read_text()
-  azure-iot-hub (AMQP):       trusts certifi.where() only: append the file to a copy of that bundle and have
-                              certifi.where return the copy
-
-The official SDKs dial ports 5671 (AMQP), 8883 (MQTT) and 443 (HTTPS, WebSockets: --https-port), whatever the hub's
-are; only Node.js takes HostName=host:port, and only for AMQP and MQTT.
-"""
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, for it has keys; nobody ever sees a part of it."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _explain(error: Exception) -> str:
