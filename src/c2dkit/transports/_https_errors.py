@@ -78,7 +78,8 @@ def error_from_aiohttp(error: Exception, *, host: str, sent: bool, changes: bool
 def _mapped(error: Exception, host: str, *, sent: bool, changes: bool, doing: str) -> C2dError:
     meaning = meaning_of(type(error)) or Meaning.CUT_OFF
     reason = _reason(error)
-    if meaning is Meaning.NOT_SENT or not sent:
+    # aiohttp repeats a DELETE that was cut off: that no connection could be made then says nothing of the first.
+    if not sent or (meaning is Meaning.NOT_SENT and not changes):
         return _not_sent(error, host, reason)
     if changes:
         return OutcomeUnknownError(f"{host} did not answer the request {doing}: {reason}; it may have been done")

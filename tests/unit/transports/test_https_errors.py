@@ -111,6 +111,12 @@ def test_the_token_is_not_among_the_causes() -> None:
     assert error_for(nonsense).__cause__ is None
 
 
+def test_no_way_to_the_hub_for_a_repeated_request_says_nothing_of_the_first() -> None:
+    refused = aiohttp.ClientConnectorError(KEY, OSError(111, "refused"))
+    assert type(error_for(refused, sent=True, changes=True)) is OutcomeUnknownError
+    assert type(error_for(refused, sent=True)) is ConnectError
+
+
 def test_no_way_to_the_hub_is_told_with_the_reason() -> None:
     error = error_for(aiohttp.ClientConnectorError(KEY, OSError(111, "refused")), sent=False)
     assert type(error) is ConnectError
