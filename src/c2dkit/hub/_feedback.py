@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from c2dkit.hub._identities import Device
     from c2dkit.hub._options import HubOptions
     from c2dkit.hub._queue import PutBack
+    from c2dkit.hub._saved import SavedState
 
 __all__ = ["Batch", "FeedbackQueue", "record_of"]
 
@@ -99,6 +100,15 @@ class FeedbackQueue:
             lock_expiry_counts=options.lock_expiry_counts,
             observer=self,
         )
+
+    def restore(self, saved: SavedState) -> None:
+        """Hold what was saved, and nothing else."""
+        self._pending = list(saved.records)
+        self._batches.restore(saved.batches)
+        self._batched = sum(len(entry.item) for entry in saved.batches.entries)
+        if saved.last_batch_at is not None:
+            self._last_batch_at = saved.last_batch_at
+        self._agenda.set(self, self._last_batch_at + self._options.feedback_interval if self._pending else None)
 
     def add(self, record: FeedbackRecord, now: datetime) -> None:
         """Take a record, which may make a batch."""

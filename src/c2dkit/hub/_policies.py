@@ -69,6 +69,10 @@ class Policies:
             raise InvalidInputError(f"the hub has no shared access policy {name!r}; it has {', '.join(self._policies)}")
         return policy
 
+    def restore(self, policies: Iterable[Policy]) -> None:
+        """Have the policies that were saved, and no other; nobody is told."""
+        self._policies = {policy.name: policy for policy in policies}
+
     def add(self, name: str, rights: Iterable[Right]) -> None:
         """Add a policy, whose keys are made up.
 

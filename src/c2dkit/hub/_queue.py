@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from c2dkit.hub._agenda import Agenda
+    from c2dkit.hub._saved import SavedQueue
 
 __all__ = ["Entry", "LockQueue", "PutBack", "QueueObserver"]
 
@@ -116,6 +117,16 @@ class LockQueue(Generic[T]):
         """Return all items by sequence number, locked ones included."""
         return sorted([*self._waiting, *self._locked.values()], key=_BY_SEQUENCE)
 
+    def restore(self, saved: SavedQueue[T]) -> None:
+        """Hold what was saved, and nothing else; all of it waits."""
+        self.clear()
+        self._last_sequence_number = saved.last_sequence_number
+        for each in saved.entries:
+            entry = Entry(self, *each)
+            self._waiting.append(entry)
+            self._agenda.set(entry, entry.expires_at)
+            self._observer.ready()
+
     def put(self, item: T, *, now: datetime, expires_at: datetime) -> None:
         """Append an item; one whose expiry has passed ends as expired at once (inferred)."""
         self._last_sequence_number += 1
@@ -170,7 +181,7 @@ class LockQueue(Generic[T]):
         return len(entries)
 
     def clear(self) -> None:
-        """Drop all items, locked ones too, and tell nobody: the queue itself is going."""
+        """Drop all items, locked ones too, and tell nobody."""
         for entry in [*self._waiting, *self._locked.values()]:
             self._take_out(entry)
             self._agenda.set(entry, None)

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from c2dkit.hub._keys import KeyName
     from c2dkit.hub._options import HubOptions
     from c2dkit.hub._queue import Entry, PutBack
+    from c2dkit.hub._saved import SavedState
 
 __all__ = ["HubState", "Locked", "LockedFeedback"]
 
@@ -146,6 +147,15 @@ class HubState:
         """Undo `subscribe`."""
         self._subscribers.remove(subscriber)
 
+    def restore(self, saved: SavedState) -> None:
+        """Take over what was saved, in the place of devices of the same ids, and do what fell due in the meantime."""
+        for device, queue in saved.devices:
+            if device.device_id in self._queues:
+                self._queues[device.device_id].clear()
+            self._adopt(device).restore(queue)
+        self._feedback.restore(saved)
+        self._catch_up()
+
     def add_device(self, device_id: str, settings: DeviceSettings = NEW_DEVICE) -> Device:
         """Register a device with an empty queue.
 
@@ -159,13 +169,7 @@ class HubState:
         if len(self._devices) >= self._options.max_devices:
             raise ServiceError(f"the hub has {self._options.max_devices} devices, as many as it may", hub_code=413002)
         device = new_device(device_id, settings, now=self._now(), keys=self._keys)
-        self._devices[device_id] = device
-        self._queues[device_id] = LockQueue(
-            self._agenda,
-            max_delivery_count=self._options.max_delivery_count,
-            lock_expiry_counts=self._options.lock_expiry_counts,
-            observer=_DeviceQueueObserver(device, self._changed, self._feedback.add, self._mark_ready),
-        )
+        self._adopt(device)
         self._changed(DeviceSaved(device, is_new=True))
         return device
 
@@ -387,6 +391,17 @@ class HubState:
     def next_deadline(self) -> datetime | None:
         """Return when `tick` has something to do next, or None."""
         return self._agenda.next_deadline()
+
+    def _adopt(self, device: Device) -> LockQueue[Message]:
+        """Have a device with an empty queue."""
+        self._devices[device.device_id] = device
+        queue = self._queues[device.device_id] = LockQueue(
+            self._agenda,
+            max_delivery_count=self._options.max_delivery_count,
+            lock_expiry_counts=self._options.lock_expiry_counts,
+            observer=_DeviceQueueObserver(device, self._changed, self._feedback.add, self._mark_ready),
+        )
+        return queue
 
     def _catch_up(self) -> datetime:
         now = self._now()
