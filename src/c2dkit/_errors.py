@@ -11,6 +11,7 @@ C2dError
 │   ├── UnsupportedSettlementError        this wire cannot say it; no byte was sent
 │   ├── AlreadySettledError               carries the first settlement
 │   └── MessageLockLostError              the message will be, or was, delivered again
+├── HubDataError                          the folder of a local hub cannot be used; carries path
 ├── OutcomeUnknownError                   cut off after bytes had left: it may have happened
 ├── LinkError                             the link, not the request
 │   ├── ConnectError                      no connection was made; nothing was sent
@@ -34,6 +35,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from datetime import timedelta
+    from pathlib import Path
 
     from c2dkit._rules.settlement import Settlement
     from c2dkit.transports._ports import ServiceOperation
@@ -47,6 +49,7 @@ __all__ = [
     "ConnectionStringError",
     "DeviceNotFoundError",
     "DeviceQueueFullError",
+    "HubDataError",
     "InvalidInputError",
     "InvalidMessageError",
     "LinkError",
@@ -201,6 +204,18 @@ class MessageLockLostError(SettlementError):
     """The lock on the message is gone, so it cannot be settled; it is, or will be, delivered again."""
 
     default_hub_code: ClassVar[int | None] = 412002
+
+
+class HubDataError(C2dError):
+    """A local hub cannot read or write the folder that it keeps its data in; the text says what to do.
+
+    Attributes:
+        path: The folder.
+    """
+
+    def __init__(self, message: str, *, path: Path) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class OutcomeUnknownError(C2dError):

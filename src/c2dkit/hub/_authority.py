@@ -28,10 +28,19 @@ MAX_COMMON_NAME: Final = 64
 
 
 class CertificateAuthority:
-    """Issues the hub's certificates; its private key never leaves memory."""
+    """Issues the hub's certificates; its private key leaves memory only for the folder of a hub that has one.
 
-    def __init__(self) -> None:
-        self._authority = trustme.CA(organization_name="c2dkit local hub")
+    Args:
+        pems: What `pems` of an earlier one was; by default it is a new authority.
+    """
+
+    def __init__(self, pems: tuple[bytes, bytes] | None = None) -> None:
+        self._authority = trustme.CA.from_pem(*pems) if pems else trustme.CA(organization_name="c2dkit local hub")
+
+    @property
+    def pems(self) -> tuple[bytes, bytes]:
+        """The authority's certificate and its private key, each in PEM."""
+        return self.ca_pem, self._authority.private_key_pem.bytes()
 
     @property
     def ca_pem(self) -> bytes:

@@ -116,14 +116,7 @@ class Lifecycle(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = START
-        options = HubOptions(
-            max_delivery_count=MAX_DELIVERY_COUNT,
-            lock_expiry_counts=self.lock_expiry_counts,
-            feedback_ttl=timedelta(days=2),
-            feedback_max_delivery_count=100,
-        )
-        self.state = HubState(options, lambda: self.now)
-        self.state.on_ready = self.announce
+        self.state = self.new_state()
         for device_id in DEVICES:
             self.state.add_device(device_id)
         self.messages: list[Sent] = []
@@ -133,6 +126,17 @@ class Lifecycle(RuleBasedStateMachine):
         self.announced: set[str | None] = set()
         self.disabled: set[str] = set()
         DONE["runs"] += 1
+
+    def new_state(self) -> HubState:
+        options = HubOptions(
+            max_delivery_count=MAX_DELIVERY_COUNT,
+            lock_expiry_counts=self.lock_expiry_counts,
+            feedback_ttl=timedelta(days=2),
+            feedback_max_delivery_count=100,
+        )
+        state = HubState(options, lambda: self.now)
+        state.on_ready = self.announce
+        return state
 
     def announce(self, key: str | None) -> None:
         self.announced.add(key)
