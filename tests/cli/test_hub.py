@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import ssl
@@ -198,6 +199,41 @@ async def rest_of(process: Process) -> str:
     return b"".join([part async for part in process.stdout]).decode()
 
 
+async def test_with_a_folder_the_next_start_is_the_same_hub(tmp_path: Path) -> None:
+    data, ready_file = tmp_path / "data", tmp_path / "ready.json"
+    arguments = [*EPHEMERAL, "--data-dir", str(data), "--device", "a", "--ready-file", str(ready_file)]
+    keys: list[set[str]] = []
+    for _ in range(2):
+        async with run(*arguments) as process:
+            await output_until(process, "HostName=host:port")
+            facts = json.loads(ready_file.read_text())
+            assert facts["ca_file"] == str(data / "ca.pem")
+            strings = [facts["service_connection_string"], facts["devices"]["a"], facts["owner_connection_string"]]
+            keys.append({string.rpartition(";")[2] for string in strings})
+            process.kill()
+            await process.wait()
+            ready_file.unlink()
+    assert keys[0] == keys[1]
+    assert len(keys[0]) == 3
+
+
+async def test_a_hub_that_cannot_write_stops_and_says_so(tmp_path: Path) -> None:
+    ready_file = tmp_path / "ready.json"
+    async with run(*EPHEMERAL, "--data-dir", str(tmp_path / "data"), "--ready-file", str(ready_file)) as process:
+        await output_until(process, "HostName=host:port")
+        facts = json.loads(ready_file.read_text())
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, 0))
+        trust = ssl.create_default_context(cafile=facts["ca_file"])
+        sender = CloudSender.from_connection_string(facts["service_connection_string"], ssl_context=trust)
+        with pytest.raises(C2dError):
+            async with sender:
+                await sender.send("dev-1", "hello")
+        output = await output_until(process, "start it again")
+        assert await process.wait() == 1
+        assert f"cannot write to {tmp_path / 'data'}" in output
+        assert "Traceback" not in output
+
+
 async def accepts(port: int, ca_file: str) -> None:
     context = ssl.create_default_context(cafile=ca_file)
     stream = await anyio.connect_tcp("localhost", port, ssl_context=context, tls_standard_compatible=False)
@@ -259,6 +295,7 @@ async def test_a_taken_port_is_told_in_one_line() -> None:
         (["--ready-file", "/nonexistent/ready.json"], "No such file"),
         (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1:0"),
         (["--host", "192.0.2.1", "--development-key"], "holds on loopback only"),
+        (["--data-dir", __file__], "cannot be used: Not a directory"),
     ],
 )
 def test_what_cannot_be_is_told_and_exits_with_1(arguments: list[str], text: str) -> None:
@@ -279,6 +316,7 @@ def test_help_names_every_option() -> None:
         "--registry",
         "--development-key",
         "--feedback-interval",
+        "--data-dir",
         "--ready-file",
         "--json",
         "--quiet",

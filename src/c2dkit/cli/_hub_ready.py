@@ -71,7 +71,7 @@ Devices:
 Status page, for a browser:
   {hub.status_url}
 
-Its certificate authority, which is new on every start: {hub.ca_file}
+Its certificate authority, which is new on every start without --data-dir: {hub.ca_file}
   c2dkit, and Python's ssl:   export SSL_CERT_FILE={hub.ca_file}
   Node.js SDKs:               export NODE_EXTRA_CA_CERTS={hub.ca_file}
   Python over HTTPS:          export REQUESTS_CA_BUNDLE={hub.ca_file}

@@ -63,6 +63,14 @@ def hub(
     feedback_interval: Annotated[
         float, typer.Option(metavar="SECONDS", help="Least time between two batches of feedback; 0 to 15.")
     ] = 15.0,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Keep keys, devices, messages and feedback in this folder, beyond the end of the hub, however it comes. "
+            "A new folder is made. [default: in memory only]",
+        ),
+    ] = None,
     ready: Annotated[
         Path | None,
         typer.Option(
@@ -77,7 +85,7 @@ def hub(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors.")] = False,  # noqa: FBT002 - a flag
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log to standard error as well.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Run a local hub until it is interrupted, and show what happens in it. Nothing is kept beyond its end.
+    """Run a local hub until it is interrupted, and show what happens in it. Without --data-dir nothing is kept.
 
     Clients of c2dkit and the official Azure SDKs work against it. Every port takes AMQP, MQTT, HTTPS and WebSockets.
     """
@@ -94,6 +102,7 @@ def hub(
             options=HubOptions(feedback_interval=timedelta(seconds=feedback_interval)),
             registry_file=registry,
             development_key=development_key,
+            data_dir=data_dir,
         )
         asyncio.run(_serve(local_hub, ready, _output(as_json=as_json, quiet=quiet)))
     except BrokenPipeError:
@@ -118,8 +127,11 @@ async def _serve(hub: LocalHub, ready: Path | None, output: Output) -> None:
                 with ready_file(ready, {**secrets_of(hub), **facts_of(hub)}):
                     output.ready(hub)
                     following = asyncio.create_task(follow(events, output))
-                    following.add_done_callback(lambda _: stopped.set())
+                    failing = asyncio.create_task(hub.wait_failed())
+                    for end in (following, failing):
+                        end.add_done_callback(lambda _: stopped.set())
                     await stopped.wait()
+                    failing.cancel()
         await following  # to the last event
     output.stopped()
 

@@ -20,6 +20,11 @@ class HubClock:
         self._offset = timedelta(0)
         self._callbacks: list[Callable[[], None]] = []
 
+    @property
+    def offset(self) -> timedelta:
+        """How far the hub's time is ahead of the real one."""
+        return self._offset
+
     def now(self) -> datetime:
         """Return the hub's time, in UTC."""
         return datetime.now(UTC) + self._offset

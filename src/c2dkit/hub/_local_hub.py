@@ -14,10 +14,11 @@ import anyio
 from c2dkit._errors import ClosedError, InvalidInputError
 from c2dkit.hub._amqp import AmqpDoor
 from c2dkit.hub._auth import Authenticator
-from c2dkit.hub._authority import CertificateAuthority
 from c2dkit.hub._certificates import TrustedCertificates
 from c2dkit.hub._clock import HubClock
 from c2dkit.hub._core import HubCore
+from c2dkit.hub._data import HubData
+from c2dkit.hub._durable_stream import durable
 from c2dkit.hub._event_feed import EventFeed
 from c2dkit.hub._http_late import FIRST_BYTES, late_http_door
 from c2dkit.hub._identities import Authentication, DeviceSettings
@@ -25,14 +26,13 @@ from c2dkit.hub._keys import Keys, is_loopback
 from c2dkit.hub._listener import Listener
 from c2dkit.hub._mqtt import MqttDoor
 from c2dkit.hub._options import HubOptions
-from c2dkit.hub._policies import Policies
-from c2dkit.hub._state import HubState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from contextlib import AbstractContextManager
     from types import TracebackType
 
+    from c2dkit._errors import HubDataError
     from c2dkit.hub._events import HubEvent
     from c2dkit.hub._identities import Device, Policy, Right
     from c2dkit.hub._issuers import TokenIssuer
@@ -51,15 +51,19 @@ OWNER_POLICY: Final = "iothubowner"
 
 
 class LocalHub:
-    """A hub with the devices given, listening from ``async with`` until its end; nothing is kept beyond that.
+    """A hub with the devices given, listening from ``async with`` until its end.
 
     Every port takes AMQP, MQTT and HTTPS alike, and AMQP and MQTT through WebSockets, over TLS, and lets nobody in
     without a shared access signature, a certificate of a device or a token of ``issuers``. A hub may be left by another
     task than the one that entered it.
 
+    With a ``data_dir`` a hub outlives its process: devices and keys, policies, certificates, messages, feedback, MQTT
+    sessions and the offset of its clock are in the folder, and no client is told anything that is not on the disk.
+    Without one nothing is kept.
+
     Args:
         devices: The ids of the first devices, whose keys are made up; by default ``dev-1``, or none where there is a
-            ``registry_file``.
+            ``registry_file``. Those that are in the folder of ``data_dir`` already stay as they are.
         host: The name or address to listen on, and the one that clients are told. Other machines can reach the hub
             only where this is an address of the network.
         amqp_port: The port in the connection strings; 0 takes a free one.
@@ -72,6 +76,7 @@ class LocalHub:
         registry_file: A file with devices and policies to begin with (see ``docs/registry.md``).
         development_key: Whether every policy, and every device that is not given a key, has the development key, which
             is the same everywhere, and not a random one. Only on loopback.
+        data_dir: The folder, of one hub at a time; made where it is missing. By default the hub is in memory only.
 
     Raises:
         InvalidInputError: A device id breaks IoT Hub's rules, or the development key is asked for on a host that is
@@ -91,6 +96,7 @@ class LocalHub:
         issuers: Iterable[TokenIssuer] = (),
         registry_file: str | os.PathLike[str] | None = None,
         development_key: bool = False,
+        data_dir: Path | None = None,
     ) -> None:
         self.clock: HubClock = HubClock()
         """The hub's clock; ``advance`` makes locks, messages and tokens expire without waiting."""
@@ -100,14 +106,14 @@ class LocalHub:
         self._ports = [port for port in (amqp_port, mqtt_port, https_port) if port is not None]
         self._options = options or HubOptions()
         self._keys = Keys(development=development_key, exposed=not is_loopback(host))
-        self._policies = Policies(self._keys)
-        self._policies.subscribe(self._on_policy)
         self._issuers = tuple(issuers)
-        self._authority = CertificateAuthority()
-        self._context = self._authority.server_context([self.host])
-        self._certificates = TrustedCertificates(self._context)
-        self._certificates.add_authority(self._authority.ca_pem)
-        self._state = HubState(self._options, self.clock.now, keys=self._keys)
+        self._data = HubData(self._options, self.clock, self._keys)
+        self._data_dir = data_dir
+        self._guard: asyncio.Task[None] | None = None
+        self._state = self._data.state
+        self._policies = self._data.policies
+        self._policies.subscribe(self._on_policy)
+        self._trust()
         self._events = EventFeed(self.clock.now)
         self._state.subscribe(self._events.changed)
         self._listeners: list[Listener] = []
@@ -121,9 +127,10 @@ class LocalHub:
             self._state.add_device(device_id)
 
     async def __aenter__(self) -> Self:
-        """Listen.
+        """Open the folder of ``data_dir``, and listen.
 
         Raises:
+            HubDataError: The folder is another hub's, or not a hub's, or damaged; nothing of it was changed.
             OSError: A port is taken or may not be used, or the host's address is not one of this machine's.
             InvalidInputError: A device or a policy has the development key, and other machines can reach the hub.
         """
@@ -137,8 +144,18 @@ class LocalHub:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Drop every connection and stop listening."""
-        await self._close()
+        """Drop every connection and stop listening.
+
+        Raises:
+            HubDataError: The hub had stopped before, for it could not write to its folder. An exception that is under
+                way gets it as a note.
+        """
+        failure = await self._close()
+        if failure is None:
+            return
+        if exc is None:
+            raise failure
+        exc.add_note(str(failure))
 
     @property
     def port(self) -> int:
@@ -153,7 +170,7 @@ class LocalHub:
 
     @property
     def ca_file(self) -> Path:
-        """The certificate (PEM) that clients must trust; the file is there as long as the hub listens."""
+        """The certificate (PEM) that clients must trust; it is there as long as the hub listens, in a folder for ever."""
         if self._ca_file is None:
             raise _not_listening()
         return self._ca_file
@@ -285,8 +302,10 @@ class LocalHub:
 
         Raises:
             InvalidInputError: The id is too long for a certificate, which names at most 64 characters.
+            ClosedError: The hub has a folder, and has not read its authority yet.
         """
-        return self._authority.issue_device_certificate(device_id)
+        self._check_authority()
+        return self._data.authority.issue_device_certificate(device_id)
 
     def add_certificate_authority(self, certificate: bytes) -> None:
         """Trust the certificates for devices that the owner of this one (PEM) has signed itself.
@@ -295,6 +314,7 @@ class LocalHub:
             InvalidInputError: It is no certificate in PEM, or not one of a certificate authority.
         """
         self._certificates.add_authority(certificate)
+        self._data.trust(certificate)
 
     @property
     def device_ids(self) -> tuple[str, ...]:
@@ -339,8 +359,13 @@ class LocalHub:
         return self._events.stream()
 
     def ssl_context(self) -> ssl.SSLContext:
-        """Return a new client context that trusts this hub and nothing else."""
-        return ssl.create_default_context(cadata=self._authority.ca_pem.decode())
+        """Return a new client context that trusts this hub and nothing else.
+
+        Raises:
+            ClosedError: The hub has a folder, and has not read its certificate yet.
+        """
+        self._check_authority()
+        return ssl.create_default_context(cadata=self._data.authority.ca_pem.decode())
 
     async def disconnect_all(self) -> None:
         """Drop every connection, as a broken network would, and give back what the clients held.
@@ -349,7 +374,21 @@ class LocalHub:
         """
         await asyncio.gather(*(listener.disconnect_all() for listener in self._listeners))
 
+    async def wait_failed(self) -> None:
+        """Wait until the hub has stopped because it cannot write to its folder: leaving ``async with`` says why.
+
+        Cancellation: safe.
+
+        Raises:
+            ClosedError: The hub does not listen.
+        """
+        if self._core is None:
+            raise _not_listening()
+        await self._data.failed.wait()
+
     async def _open(self) -> None:
+        if self._data_dir is not None:
+            await self._open_data(self._data_dir)
         self._check_keys()
         auth = Authenticator(
             self._state,
@@ -363,24 +402,61 @@ class LocalHub:
             self._state, auth, self.clock, self._options, host_name=self.host, events=self._events, front=self
         )
         self._core.start()
-        doors = _doors(self._core)
+        doors = _doors(self._core, self._data)
         for port in self._ports:
             listener = Listener(self._context, doors)
             await listener.open(self._bind, port)
             self._listeners.append(listener)
-        self._ca_file = _write_ca_file(self._authority.ca_pem)
+        if self._data.store is None:
+            self._ca_file = _write_ca_file(self._data.authority.ca_pem)
+        else:
+            self._ca_file = self._data.store.ca_file
 
-    async def _close(self) -> None:
+    async def _open_data(self, path: Path) -> None:
+        await self._data.open(path)
+        self._trust()
+        self._guard = asyncio.create_task(self._stop_when_failed())
+
+    def _trust(self) -> None:
+        """Begin anew with the handshakes: with the hub's own authority and those that are trusted."""
+        self._context = self._data.authority.server_context([self.host])
+        self._certificates = TrustedCertificates(self._context)
+        for pem in (self._data.authority.ca_pem, *self._data.authorities):
+            self._certificates.add_authority(pem)
+
+    def _check_authority(self) -> None:
+        if self._data_dir is not None and self._data.store is None:
+            raise _not_listening()
+
+    async def _stop_when_failed(self) -> None:
+        await self._data.failed.wait()
+        await self._stop_listening()
+
+    async def _stop_listening(self) -> None:
+        listeners, self._listeners = self._listeners, []
+        await asyncio.gather(*(listener.aclose() for listener in listeners))
+
+    async def _close(self) -> HubDataError | None:
+        failure: HubDataError | None = None
         with anyio.CancelScope(shield=True):
-            listeners, self._listeners = self._listeners, []
-            await asyncio.gather(*(listener.aclose() for listener in listeners))
-        if self._core is not None:
-            self._core.stop()
-            self._core = None
-        self._events.end_streams()
-        if self._ca_file is not None:
+            await self._stop_listening()
+            if self._core is not None:
+                self._core.stop()
+                self._core = None
+            self._events.end_streams()
+            failure = await self._data.close()
+            await self._dismiss_guard(failed=failure is not None)
+        if self._ca_file is not None and self._data_dir is None:
             self._ca_file.unlink(missing_ok=True)
-            self._ca_file = None
+        self._ca_file = None
+        return failure
+
+    async def _dismiss_guard(self, *, failed: bool) -> None:
+        if self._guard is not None:
+            if not failed:
+                self._guard.cancel()
+            await asyncio.wait([self._guard])
+            self._guard = None
 
     def _check_keys(self) -> None:
         """Refuse to listen with a key that the hub may not have, however it came to it."""
@@ -413,10 +489,12 @@ class LocalHub:
         return host if standard else f"{host}:{self.port}"
 
 
-def _doors(core: HubCore) -> dict[bytes, Door]:
-    amqp, mqtt = AmqpDoor(core), MqttDoor(core)
+def _doors(core: HubCore, data: HubData) -> dict[bytes, Door]:
+    amqp, mqtt = AmqpDoor(core), MqttDoor(core, data.sessions)
     http = late_http_door(core, {"amqpwsb10": amqp, "mqtt": mqtt})
-    return {b"AMQP": amqp, b"\x10": mqtt, **dict.fromkeys(FIRST_BYTES, http)}
+    doors: dict[bytes, Door] = {b"AMQP": amqp, b"\x10": mqtt, **dict.fromkeys(FIRST_BYTES, http)}
+    store = data.store
+    return doors if store is None else {first: durable(door, store) for first, door in doors.items()}
 
 
 def _in_a_string(host: str) -> str:

@@ -16,7 +16,6 @@ from c2dkit._protocols import mqtt
 from c2dkit._wire.mqtt import encode_topic, parse_username
 from c2dkit.hub._certificates import peer_certificate
 from c2dkit.hub._guests import CLOSED_BY_CLIENT, DROPPED_BY_HUB, Guests, lost
-from c2dkit.hub._mqtt_sessions import Session, Sessions
 from c2dkit.hub._peer import peer_of
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from c2dkit.hub._auth import Grant
     from c2dkit.hub._core import HubCore
     from c2dkit.hub._listener import Visit
+    from c2dkit.hub._mqtt_sessions import Session, Sessions
     from c2dkit.hub._state import Locked
     from c2dkit.hub._timers import Timer
 
@@ -58,11 +58,16 @@ class Sent(NamedTuple):
 
 
 class MqttDoor:
-    """Lets devices in over MQTT."""
+    """Lets devices in over MQTT.
 
-    def __init__(self, core: HubCore) -> None:
+    Args:
+        core: The hub.
+        sessions: The sessions that outlive their connection.
+    """
+
+    def __init__(self, core: HubCore, sessions: Sessions) -> None:
         self._core = core
-        self._sessions = Sessions()
+        self._sessions = sessions
 
     def __call__(self, stream: ByteStream, initial: bytes, on_closed: Callable[[Visit], None]) -> Visit:
         """Serve one connection."""
