@@ -1,0 +1,150 @@
+"""Who was told what: the ledger that a hub must agree with, however often it was killed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import anyio
+
+from c2dkit import FeedbackRecord, FeedbackStatus, Settlement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+TTL = timedelta(minutes=1)
+MAX_DELIVERY_COUNT = 10
+ENDS = {Settlement.COMPLETE: FeedbackStatus.SUCCESS, Settlement.REJECT: FeedbackStatus.REJECTED}
+
+
+class Answer(StrEnum):
+    """What the hub said of a message that was sent to it."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass
+class Letter:
+    """One message.
+
+    Attributes:
+        asked: The settlements that may have reached the hub.
+        confirmed: Those of them that the hub has confirmed.
+        counts: The delivery counts that its receivers saw, each with the number of abandons confirmed by then.
+        records: Each with whether the hub has confirmed that its batch is complete.
+        faults: What must not be.
+    """
+
+    message_id: str
+    answer: Answer = Answer.UNKNOWN
+    sent_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    deliveries: int = 0
+    asked: list[Settlement] = field(default_factory=list[Settlement])
+    confirmed: list[Settlement] = field(default_factory=list[Settlement])
+    counts: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    records: list[tuple[FeedbackRecord, bool]] = field(default_factory=list[tuple[FeedbackRecord, bool]])
+    faults: list[str] = field(default_factory=list[str])
+
+    def delivered(self, count: int | None) -> None:
+        self.deliveries += 1
+        if any(end in self.confirmed for end in ENDS):
+            self.faults.append("was delivered after a confirmed end")
+        if count is not None:
+            self.counts.append((count, self.confirmed.count(Settlement.ABANDON)))
+
+    def check(self) -> Iterator[str]:
+        """Say what is wrong with it."""
+        yield from self.faults
+        if self.answer is Answer.REFUSED and (self.deliveries or self.records):
+            yield "was refused and is there"
+        if (self.answer is Answer.ACCEPTED or self.deliveries) and not self.records:
+            yield "has no outcome"
+        yield from self._check_counts()
+        yield from self._check_records()
+
+    def _check_counts(self) -> Iterator[str]:
+        counts = [count for count, _ in self.counts]
+        if counts != sorted(counts):
+            yield f"has falling delivery counts {counts}"
+        if any(count < abandoned for count, abandoned in self.counts):
+            yield "has a delivery count below its confirmed abandons"
+        if counts and max(counts) > self.asked.count(Settlement.ABANDON):
+            yield "has a delivery count above its abandons"
+
+    def _check_records(self) -> Iterator[str]:
+        if any(confirmed for _, confirmed in self.records[:-1]):
+            yield "has a record that came again after its batch was complete"
+        if len({record for record, _ in self.records}) > 1:
+            yield "has two outcomes"
+        for record, _ in self.records[:1]:
+            yield from self._check_outcome(record)
+
+    def _check_outcome(self, record: FeedbackRecord) -> Iterator[str]:
+        for end, status in ENDS.items():
+            if end in self.confirmed and record.status is not status:
+                yield f"was told {end.value} and is {record.status}"
+            if record.status is status and end not in self.asked:
+                yield f"is {status} and nobody asked for it"
+        if record.status is FeedbackStatus.EXPIRED and record.enqueued_at < self.sent_at + TTL:
+            yield "expired before its time"
+        if record.status is FeedbackStatus.DELIVERY_COUNT_EXCEEDED:
+            abandons = self.asked.count(Settlement.ABANDON)
+            if abandons < MAX_DELIVERY_COUNT:
+                yield f"was delivered too often after {abandons} abandons"
+
+
+class Ledger:
+    """All messages of a run."""
+
+    def __init__(self) -> None:
+        self.letters: dict[str, Letter] = {}
+        self.kills = 0
+        self._answers = 0
+        self._progress = anyio.Event()
+
+    def new(self) -> Letter:
+        letter = Letter(f"m{len(self.letters)}")
+        self.letters[letter.message_id] = letter
+        return letter
+
+    def answered(self) -> None:
+        """Note that the hub has answered somebody, and wake whoever waits for that."""
+        self._answers += 1
+        self._progress.set()
+        self._progress = anyio.Event()
+
+    async def until_recorded(self, letters: Iterable[Letter]) -> None:
+        """Wait until the hub has confirmed the batches with the records of some messages."""
+        for letter in letters:
+            while not any(confirmed for _, confirmed in letter.records):
+                await self.wait()
+
+    async def until(self, answers: int) -> None:
+        """Wait until the hub has given so many answers from now on."""
+        goal = self._answers + answers
+        while self._answers < goal:
+            await self.wait()
+
+    async def wait(self) -> None:
+        """Wait for the hub's next answer."""
+        await self._progress.wait()
+
+    def check(self) -> list[str]:
+        """Say what is wrong."""
+        return [f"{letter.message_id} {fault}" for letter in self.letters.values() for fault in letter.check()]
+
+    def account(self) -> str:
+        letters = self.letters.values()
+        answers = Counter(letter.answer for letter in letters)
+        outcomes = Counter(letter.records[0][0].status for letter in letters if letter.records)
+        told = [f"{self.kills} kills", f"{len(letters)} sent", *(f"{answers[answer]} {answer}" for answer in Answer)]
+        told += [f"{outcomes[status]} {status}" for status in FeedbackStatus]
+        told.append(f"{sum(max(letter.deliveries - 1, 0) for letter in letters)} redelivered")
+        told.append(f"{sum(len(letter.records) for letter in letters)} records")
+        told.append(f"{sum(max(len(letter.records) - 1, 0) for letter in letters)} of them again")
+        return ", ".join(told)
