@@ -17,6 +17,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import itertools
 import re
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -71,9 +72,8 @@ class Block(NamedTuple):
 
 def blocks_of(page: Path) -> Iterator[Block]:
     text = page.read_text("utf-8")
-    fences = list(FENCE.finditer(text))
-    for fence, following in zip(fences, [*fences[1:], None], strict=True):
-        if fence[1] == "python":
+    for fence, following in itertools.pairwise([*FENCE.finditer(text), None]):
+        if fence is not None and fence[1] == "python":
             adjacent = following is not None and following[1] == "text" and following.start() - fence.end() < 3
             output = following[2].splitlines() if following is not None and adjacent else None
             yield Block(page, text[: fence.start()].count("\n") + 1, fence[2], output)
