@@ -40,6 +40,7 @@ NODE_STRANGERS = (
     "azure-iot-device",
     "azure-iot-device-mqtt",
     "azure-iot-device-amqp",
+    "azure-iot-device-http",
     "azure-iothub",
     "azure-iot-common",
     "rhea",
@@ -133,6 +134,8 @@ def interop(session: nox.Session) -> None:
         *session.posargs,
         env={"C2DKIT_NODE_MODULES": str(node)},
     )
+    certified = ("--check", "docs/certification.md")
+    session.run("python", "-m", "tests.certify", *certified, env={"C2DKIT_NODE_MODULES": str(node)})
     # The legs of the contract that need the packages of this session; the others run in `tests`.
     session.run("python", "-m", "pytest", "tests/contract", "-k", "azure or uamqp or Story or manifest")
 
