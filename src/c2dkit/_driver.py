@@ -16,13 +16,37 @@ if TYPE_CHECKING:
 
     from anyio.abc import ByteStream
 
-__all__ = ["Driver", "Engine"]
+__all__ = ["Clock", "Driver", "Engine"]
 
 EventT_co = TypeVar("EventT_co", covariant=True)
 EventT = TypeVar("EventT")
 
 READ_SIZE = 65536
 LAST_WORD_SECONDS = 1.0
+
+
+class Handle(Protocol):
+    """A callback to come."""
+
+    def when(self) -> float:
+        """Return its time."""
+        ...
+
+    def cancel(self) -> None:
+        """Never call back."""
+        ...
+
+
+class Clock(Protocol):
+    """Seconds that never go back. An event loop is one; the local hub has another, which a test may move."""
+
+    def time(self) -> float:
+        """Return the time."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[[], None], /) -> Handle:
+        """Call back once it is that time; never before this call has returned."""
+        ...
 
 
 class Engine(Protocol[EventT_co]):
@@ -46,7 +70,8 @@ class Driver(Generic[EventT]):
 
     ``handle`` gets each read's events and ``on_closed`` the reason of the end: None after ``aclose`` and after the
     peer's orderly end of stream. Both are called in the event loop and must not block. A driver belongs to the event
-    loop, not to the task that made it, so closing it from another task is fine.
+    loop, not to the task that made it, so closing it from another task is fine. The engine's time is that of ``clock``, by
+    default the event loop's.
     """
 
     def __init__(
@@ -56,19 +81,21 @@ class Driver(Generic[EventT]):
         *,
         handle: Callable[[Sequence[EventT]], None],
         on_closed: Callable[[Exception | None], None],
+        clock: Clock | None = None,
     ) -> None:
         self._stream = stream
         self._engine = engine
         self._handle = handle
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
+        self._clock: Clock = clock or self._loop
         self._unsent = asyncio.Event()
         self._readable = asyncio.Event()
         self._readable.set()
         self._ending = False
         self._over = asyncio.Event()
         self._cause: Exception | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Handle | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._releasing: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -179,14 +206,14 @@ class Driver(Generic[EventT]):
         self._keep_time()
 
     def _keep_time(self) -> None:
-        deadline = self._engine.tick(self._loop.time())
+        deadline = self._engine.tick(self._clock.time())
         if self._timer is not None:
             if deadline is not None and self._timer.when() <= deadline:
                 return
             self._timer.cancel()
             self._timer = None
         if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._on_timer)
+            self._timer = self._clock.call_at(deadline, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import pytest
@@ -11,7 +11,9 @@ from anyio.abc import SocketAttribute, SocketStream
 from c2dkit._driver import Driver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
+
+    from c2dkit._driver import Clock
 
 
 class Echo:
@@ -43,13 +45,15 @@ class Echo:
 class Running:
     """A driver over one end of a socket pair, with what it reported."""
 
-    def __init__(self, stream: SocketStream, peer: SocketStream) -> None:
+    def __init__(self, stream: SocketStream, peer: SocketStream, clock: Clock | None) -> None:
         self.engine = Echo()
         self.peer = peer
         self.events: list[bytes] = []
         self.causes: list[Exception | None] = []
         self.over = anyio.Event()
-        self.driver: Driver[bytes] = Driver(stream, self.engine, handle=self._handle, on_closed=self._closed)
+        self.driver: Driver[bytes] = Driver(
+            stream, self.engine, handle=self._handle, on_closed=self._closed, clock=clock
+        )
 
     def _handle(self, events: Sequence[bytes]) -> None:
         self.events.extend(events)
@@ -62,7 +66,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running() -> AsyncGenerator[Running]:
+async def running(clock: Clock | None = None) -> AsyncGenerator[Running]:
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
         port = listener.extra(SocketAttribute.local_port)
         stream = await anyio.connect_tcp("127.0.0.1", port)
@@ -76,7 +80,7 @@ async def running() -> AsyncGenerator[Running]:
             await accepted
             tasks.cancel_scope.cancel()
     peer = accepted.result()
-    run = Running(stream, peer)
+    run = Running(stream, peer, clock)
     try:
         with anyio.fail_after(5):
             yield run
@@ -191,3 +195,45 @@ async def test_close_right_after_start_ends_all_the_same() -> None:
         run.driver.finish()
         await run.over.wait()
         assert run.causes == [None]
+
+
+class Due(NamedTuple):
+    """A callback to come, which nothing here cancels."""
+
+    at: float
+    callback: Callable[[], None]
+
+    def when(self) -> float:
+        return self.at
+
+    def cancel(self) -> None:
+        pass
+
+
+class StandingClock:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.due: list[Due] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[[], None], /) -> Due:
+        self.due.append(Due(when, callback))
+        return self.due[-1]
+
+
+async def test_the_engine_lives_by_the_clock_that_is_given() -> None:
+    clock = StandingClock()
+    async with running(clock) as run:
+        run.engine.deadline = 160.0
+        run.driver.start(b"first\n")
+        await run.peer.receive()
+        (due,) = clock.due
+        assert due.when() == 160.0
+        clock.now = 161.0
+        due.callback()
+        await run.over.wait()
+        assert isinstance(run.causes[0], TimeoutError)
