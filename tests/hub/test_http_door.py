@@ -61,9 +61,12 @@ class Client:
         self._session = session
         self._headers = {} if token is None else {"Authorization": token}
 
-    async def ask(self, method: str, path: str, *, body: bytes | None = None) -> Answer:
+    async def ask(
+        self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
         url = URL(f"{path}{'&' if '?' in path else '?'}api-version=2021-04-12", encoded=True)
-        async with self._session.request(method, url, headers=self._headers, data=body) as response:
+        told = {**self._headers, **(headers or {})}
+        async with self._session.request(method, url, headers=told, data=body) as response:
             return Answer(response.status, response.headers, await response.read())
 
     async def receive(self) -> Answer:
@@ -397,6 +400,7 @@ async def test_an_unknown_device_is_not_found() -> None:
     [
         "/devices/dev-1/messages",
         "/statistics/nothing",
+        "/devices/dev-1/messages/events/more",
         f"{QUEUE}/token/reject",
         f"{QUEUE}/token/abandon/more",
         f"{FEEDBACK}/token/reject",

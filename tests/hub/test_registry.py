@@ -313,7 +313,6 @@ async def test_each_address_needs_its_right(rights: list[Right], allowed: set[st
         ("POST", "/devices/dev-1/applyConfigurationContent", "configurations"),
         ("GET", "/digitaltwins/dev-1", "digital twins"),
         ("POST", "/devices/dev-1/files", "file uploads"),
-        ("POST", "/devices/dev-1/messages/events", "telemetry"),
     ],
 )
 async def test_what_this_hub_does_not_have_is_refused_in_words(method: str, path: str, what: str) -> None:

@@ -23,13 +23,16 @@ from c2dkit._errors import (
     UnauthorizedError,
 )
 from c2dkit._protocols.amqp import AmqpError, Symbol
+from c2dkit._wire.times import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 __all__ = ["CONDITIONS", "Condition", "amqp_from_error", "error_from_amqp"]
 
 TRACKING_ID: Final = Symbol("com.microsoft:tracking-id")
+IS_FILTERED: Final = Symbol("com.microsoft:is-filtered")
 TRACKING_ID_IN_TEXT: Final = re.compile(r"Tracking ?ID:\s?([0-9A-Za-z:_.-]{8,128})", re.IGNORECASE)
 
 
@@ -49,6 +52,7 @@ CONDITIONS: Final[Mapping[str, Condition]] = {
     "com.microsoft:message-lock-lost": Condition(MessageLockLostError, 412002),
     "com.microsoft:quota-exceeded": Condition(QuotaExceededError, 403002),
     "com.microsoft:device-container-throttled": Condition(ThrottledError, 429001, transient=True),
+    "com.microsoft:device-already-exists": Condition(ServiceError, 409001),
     "amqp:not-allowed": Condition(ServiceError, 400003),
     "amqp:not-implemented": Condition(ServiceError),
     "amqp:internal-error": Condition(ServiceError, 500001, transient=True),
@@ -65,6 +69,9 @@ CONDITIONS: Final[Mapping[str, Condition]] = {
     "amqp:link:stolen": Condition(ConnectionLostError, 409002, transient=True),
 }
 OTHER: Final = Condition(ServiceError)
+NOT_FOUND: Final = "amqp:not-found"
+ADDRESS_NOT_FOUND: Final = 404006
+"""Two errors of IoT Hub have one condition: no such device, and no such address."""
 
 
 def error_from_amqp(error: AmqpError | None, *, doing: str) -> C2dError:
@@ -111,17 +118,40 @@ def _tracking_id(error: AmqpError, details: Mapping[str, object]) -> str | None:
     return match.group(1) if match else None
 
 
-def amqp_from_error(error: C2dError) -> AmqpError:
-    """Return the condition with which the hub tells of an error: the first row that says the same."""
+def amqp_from_error(error: C2dError, *, detached_at: datetime | None = None) -> AmqpError:
+    """Return the error with which the hub tells of one: the first row that says the same.
+
+    Args:
+        error: What the hub has to tell.
+        detached_at: When, where it is told by the end of a link, whose description was seen to be a JSON text. That of
+            a refused message is plain text (inferred).
+    """
+    condition = _condition(error)
+    info: dict[str, object] = {} if error.tracking_id is None else {TRACKING_ID: error.tracking_id}
+    if condition == NOT_FOUND and detached_at is not None:
+        info[IS_FILTERED] = True
+    description = str(error) if detached_at is None else _description(error, detached_at)
+    return AmqpError(condition, description, info or None)
+
+
+def _condition(error: C2dError) -> str:
+    if error.hub_code == ADDRESS_NOT_FOUND:
+        return NOT_FOUND
     for condition, row in CONDITIONS.items():
         if row.error is type(error) and row.hub_code == error.hub_code:
-            return _amqp_error(condition, error)
+            return condition
     for condition, row in CONDITIONS.items():
         if row.error is type(error) and row.error is not ServiceError:
-            return _amqp_error(condition, error)
-    return _amqp_error("amqp:internal-error", error)
+            return condition
+    return "amqp:internal-error"
 
 
-def _amqp_error(condition: str, error: C2dError) -> AmqpError:
-    info: dict[str, object] = {TRACKING_ID: error.tracking_id} if error.tracking_id else {}
-    return AmqpError(condition, str(error), info or None)
+def _description(error: C2dError, now: datetime) -> str:
+    return json.dumps(
+        {
+            "errorCode": error.hub_code,
+            "trackingId": error.tracking_id,
+            "message": str(error),
+            "timestampUtc": format_time(now),
+        }
+    )

@@ -2,7 +2,7 @@ r"""How HTTPS spells an error of IoT Hub, both ways, as one table.
 
 The header ``iothub-errorcode`` names the error. The body repeats the name and adds a text, in one of two shapes::
 
-    {"Message": "ErrorCode:DeviceNotFound;<text>", "ExceptionMessage": "Tracking ID:<id>-TimeStamp:<time>"}
+    {"Message": "ErrorCode:DeviceNotFound;<text>", "ExceptionMessage": "Tracking ID:<id>-G:0-TimeStamp:<time>"}
     {"Message": "{\"errorCode\": 404001, \"trackingId\": \"<id>\", \"message\": \"<text>\", ...}"}
 
 Sources: IoT Hub REST reference, "Common error codes"; captured answers; the .NET SDK, which reads both shapes and maps
@@ -34,6 +34,7 @@ from c2dkit._errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 __all__ = ["CODES", "ERROR_CODE_HEADER", "STATUSES", "Code", "error_from_http", "http_from_error", "name_of"]
 
@@ -73,6 +74,7 @@ CODES: Final[Mapping[str, Code]] = {
     "IotHubQuotaExceeded": Code(403002, 403, QuotaExceededError),
     "DeviceMaximumQueueDepthExceeded": Code(403004, 403, DeviceQueueFullError),
     "DeviceMaximumQueueSizeExceeded": Code(403007, 403, DeviceQueueFullError),
+    "IotHubMaxCbsTokenExceeded": Code(403005, 403),
     "InvalidMessageExpiryTime": Code(403009, 403),
     "OperationNotAvailableInCurrentTier": Code(403010, 403),
     "GenericNotFound": Code(404000, 404),
@@ -216,15 +218,15 @@ def _retry_after(value: str | None) -> timedelta | None:
     return timedelta(seconds=min(int(value), MAX_RETRY_AFTER_SECONDS))
 
 
-def http_from_error(error: C2dError) -> tuple[int, dict[str, str], bytes]:
-    """Return status, headers and body with which the hub tells of an error."""
+def http_from_error(error: C2dError, now: datetime) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body with which the hub tells of an error at a time."""
     name = name_of(error)
     headers = {ERROR_CODE_HEADER: name, "Content-Type": "application/json; charset=utf-8"}
     if error.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after.total_seconds()))
     body = {
         "Message": f"ErrorCode:{name};{error}",
-        "ExceptionMessage": f"Tracking ID:{error.tracking_id or ''}",
+        "ExceptionMessage": f"Tracking ID:{error.tracking_id or ''}-G:0-TimeStamp:{now:%m/%d/%Y %H:%M:%S}",
     }
     return CODES[name].status, headers, to_json(body)
 

@@ -33,6 +33,7 @@ __all__ = [
     "FEEDBACK_PATH",
     "MAX_DOCUMENT_BYTES",
     "MAX_MESSAGE_BYTES",
+    "PROPERTY",
     "REJECT",
     "DeviceRegistration",
     "SettlementRequest",

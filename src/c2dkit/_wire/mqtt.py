@@ -98,6 +98,18 @@ def decode_publish(topic: str, payload: bytes) -> Message:
     )
 
 
+def decode_event_properties(topic: str, device_id: str) -> dict[str, str | None]:
+    """Read the application properties of a device's telemetry from its topic, ``devices/{id}/messages/events/{bag}``.
+
+    Raises:
+        ValueError: The topic is another one, or has more than 1024 properties.
+    """
+    levels = topic.split("/", 4)
+    if levels[:4] != ["devices", device_id, "messages", "events"]:
+        raise ValueError("the topic is not that of the device's telemetry")
+    return _split_bag(levels[4])[1] if len(levels) == 5 else {}
+
+
 def subscription(device_id: str) -> str:
     """Return the topic filter that a device receives its messages by.
 

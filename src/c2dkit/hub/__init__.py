@@ -15,6 +15,8 @@ try:
         HubEvent,
         MessageEvent,
     )
+    from c2dkit.hub._fault_injection import InjectedFault
+    from c2dkit.hub._faults import Fault, FaultKind
     from c2dkit.hub._identities import Right
     from c2dkit.hub._issuers import TokenIssuer
     from c2dkit.hub._local_hub import LocalHub
@@ -30,11 +32,14 @@ __all__ = [
     "ConnectionEvent",
     "DeviceEvent",
     "EventsMissed",
+    "Fault",
+    "FaultKind",
     "FeedbackBatchEvent",
     "FeedbackEvent",
     "HubClock",
     "HubEvent",
     "HubOptions",
+    "InjectedFault",
     "LocalHub",
     "MessageEvent",
     "Right",

@@ -7,21 +7,20 @@ of the service.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from typing import TYPE_CHECKING, ClassVar, Final
 from uuid import uuid4
 
 from c2dkit._driver import Driver
-from c2dkit._errors import C2dError, UnauthorizedError
+from c2dkit._errors import C2dError, ServiceError, UnauthorizedError
 from c2dkit._protocols import amqp
 from c2dkit._wire.amqp import Cbs, DeviceBound, DeviceEvents, Feedback, ServiceBound, parse_address
-from c2dkit._wire.amqp_errors import amqp_from_error
 from c2dkit.hub._amqp_cbs import CbsAnswers, CbsRequests
 from c2dkit.hub._amqp_grants import Grants
-from c2dkit.hub._amqp_links import EventsLink, Incoming, ServiceBoundLink
+from c2dkit.hub._amqp_links import EventsLink, Incoming, ServiceBoundLink, error_of
 from c2dkit.hub._amqp_queues import DeviceBoundLink, FeedbackLink, Outgoing
 from c2dkit.hub._certificates import peer_certificate
+from c2dkit.hub._fault_stream import wire_of
 from c2dkit.hub._guests import CLOSED_BY_CLIENT, DROPPED_BY_HUB, Guests, lost
 from c2dkit.hub._peer import peer_of
 
@@ -31,7 +30,9 @@ if TYPE_CHECKING:
     from anyio.abc import ByteStream
 
     from c2dkit.hub._core import HubCore
+    from c2dkit.hub._faults import FaultLink
     from c2dkit.hub._listener import Visit
+    from c2dkit.hub._timers import Timer
 
 __all__ = ["AmqpDoor", "AmqpVisit"]
 
@@ -51,6 +52,8 @@ CHANNEL_MAX: Final = 1023
 ANONYMOUS_SECONDS: Final = 60.0
 """How long a connection may be open without a valid token (inferred: IoT Hub documents no limit)."""
 
+
+CBS_ROLES: Final = ("cbs-requests", "cbs-answers")
 
 LINGER_SECONDS: Final = 1.0
 """How long a client that was refused may take to close the connection."""
@@ -75,6 +78,7 @@ class AmqpVisit:
     def __init__(self, core: HubCore, stream: ByteStream, initial: bytes, on_closed: Callable[[Visit], None]) -> None:
         self._core = core
         self._on_closed = on_closed
+        self.wire = wire_of(stream)
         self.peer = peer_of(stream, self.protocol)
         self._guests = Guests(core.events, self.peer)
         self._grants = Grants(core, peer_certificate(stream), self.reauthorize, guests=self._guests)
@@ -87,9 +91,9 @@ class AmqpVisit:
             channel_max=CHANNEL_MAX,
             sasl=amqp.SaslServer(MECHANISMS),
         )
-        self._driver = Driver(stream, self._engine, handle=self._handle, on_closed=self._closed)
+        self._driver = Driver(stream, self._engine, handle=self._handle, on_closed=self._closed, clock=core.patience)
         self._lingering: asyncio.Task[None] | None = None
-        self._anonymous: asyncio.TimerHandle | None = None
+        self._anonymous: Timer[float] | None = None
         self._bear_anonymous()
         core.connections.add(self)
         self._driver.start(initial)
@@ -97,7 +101,7 @@ class AmqpVisit:
     @property
     def device_ids(self) -> Collection[str]:
         """The devices that have put a token of their own, or have a link."""
-        links = (served.device_id for served in self._links if isinstance(served, DeviceBoundLink))
+        links = {served.device_id for served in self._links if served.device_id is not None}
         return {*self._grants.device_ids, *links}
 
     @property
@@ -117,13 +121,46 @@ class AmqpVisit:
             except UnauthorizedError as error:
                 self._links.pop(served)
                 self._guests.refused(str(error))
-                served.detach(amqp_from_error(error))
+                served.dismiss(error)
         self._bear_anonymous()
+
+    def close(self, error: amqp.AmqpError | None, /) -> None:
+        """End the connection with a CLOSE."""
+        if not self._over:
+            self._engine.close(error)
+            self._let_go(DROPPED_BY_HUB)
+            self._linger()
+
+    def detach_links(self, error: amqp.AmqpError | None, /, *, link: FaultLink | None, device_id: str | None) -> bool:
+        """End links."""
+        found = [
+            served
+            for served in self._served(device_id)
+            if served.role == link or (link is None and served.role not in CBS_ROLES)
+        ]
+        for served in found:
+            self._links.pop(served, None)
+            served.detach(error)
+        return bool(found)
+
+    def end_sessions(self, error: amqp.AmqpError | None, /, *, device_id: str | None) -> bool:
+        """End sessions, with all their links."""
+        sessions = {served.link.session for served in self._served(device_id)}
+        for served in [served for served in self._links if served.link.session in sessions]:
+            self._links.pop(served)
+            served.let_go()
+        for session in sessions:
+            session.end(error)
+        self._driver.wake()
+        return bool(sessions)
 
     async def aclose(self) -> None:
         """End the connection without a CLOSE and wait until it is over."""
         self._end(DROPPED_BY_HUB)
         await self._driver.aclose()
+
+    def _served(self, device_id: str | None) -> list[Incoming | Outgoing]:
+        return [served for served in self._links if device_id is None or served.device_id in (None, device_id)]
 
     def _handle(self, events: Sequence[amqp.Event]) -> None:
         for event in events:
@@ -181,20 +218,29 @@ class AmqpVisit:
     def _on_link(self, link: amqp.SenderLink | amqp.ReceiverLink) -> None:
         served = self._serve(link)
         if served is None:
-            link.refuse(_not_found())
+            self._refuse_link(link, _not_found())
             return
         try:
             served.authorize()
-        except UnauthorizedError as error:
-            log.info("refused an AMQP link: %s", error)
+            served.admit()
+        except ServiceError as error:
             self._guests.refused(str(error))
-            link.refuse(amqp_from_error(error))
+            self._refuse_link(link, error)
+            return
+        if served.device_id is not None and self._core.faults.refuses(served.device_id):
+            self._end(DROPPED_BY_HUB)
             return
         link.context = served
         self._links[served] = None
         if isinstance(served, DeviceBoundLink):  # a certificate says who somebody is only now
             self._guests.signed_in(served.device_id)
         served.accept()
+        if served.role not in CBS_ROLES:
+            self._core.faults.came(self)
+
+    def _refuse_link(self, link: amqp.SenderLink | amqp.ReceiverLink, error: ServiceError) -> None:
+        log.info("refused an AMQP link: %s", error)
+        link.refuse(error_of(error, detached_at=self._core.clock.now()))
 
     def _serve(self, link: amqp.SenderLink | amqp.ReceiverLink) -> Incoming | Outgoing | None:
         if isinstance(link, amqp.SenderLink):
@@ -239,20 +285,22 @@ class AmqpVisit:
 
     def _bear_anonymous(self) -> None:
         if self._anonymous is None and not self._over:
-            loop = asyncio.get_running_loop()
-            self._anonymous = loop.call_later(ANONYMOUS_SECONDS, self._end_anonymous)
+            self._anonymous = self._core.patience.call_later(ANONYMOUS_SECONDS, self._end_anonymous)
 
     def _end_anonymous(self) -> None:
         self._anonymous = None
         if not self._grants:
             log.info("closed an AMQP connection that has had no valid token for %g s", ANONYMOUS_SECONDS)
-            reason = "no token was put on this connection"
-            self._engine.close(amqp.AmqpError("amqp:unauthorized-access", reason))
-            self._refuse(reason)
+            error = UnauthorizedError("no token was put on this connection")
+            self._engine.close(error_of(error))
+            self._refuse(str(error))
 
     def _refuse(self, reason: str) -> None:
         self._guests.refused(reason)
         self._let_go(reason)
+        self._linger()
+
+    def _linger(self) -> None:
         # Not dropped at once: what the client has sent in the meantime would cost it the answer.
         self._lingering = asyncio.create_task(self._driver.aclose(linger=LINGER_SECONDS))
 
@@ -285,11 +333,6 @@ def _address(terminus: object) -> object:
     return None
 
 
-def _not_found() -> amqp.AmqpError:
-    """Return what IoT Hub says of an address that it does not have: the description is a JSON text."""
-    description = {
-        "errorCode": 404006,
-        "trackingId": uuid4().hex,
-        "message": "The link address does not match any of the expected formats.",
-    }
-    return amqp.AmqpError("amqp:not-found", json.dumps(description), {"com.microsoft:is-filtered": True})
+def _not_found() -> ServiceError:
+    """Return what IoT Hub says of an address that it does not have."""
+    return ServiceError("the link address does not match any of the expected formats", hub_code=404006)

@@ -32,6 +32,8 @@ MAX_WAITING: Final = 100
 class CbsAnswers(Outgoing):
     """Answers requests, as credit allows."""
 
+    role = "cbs-answers"
+
     def __init__(self, core: HubCore, grants: Grants, link: amqp.SenderLink, wake: Callable[[], None]) -> None:
         super().__init__(core, grants, link, wake)
         self._waiting: deque[bytes] = deque()
@@ -67,6 +69,7 @@ class CbsRequests(Incoming):
     answer that comes first for a failure.
     """
 
+    role = "cbs-requests"
     credit = 100
 
     def __init__(

@@ -9,6 +9,7 @@ from c2dkit.hub._identities import Right
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from datetime import datetime
 
     from c2dkit.hub._auth import Grant
     from c2dkit.hub._core import HubCore
@@ -36,7 +37,7 @@ class Grants:
         self._core = core
         self._on_expired = on_expired
         self._grants: dict[tuple[str | None, str], Grant] = {}
-        self._timer: Timer | None = None
+        self._timer: Timer[datetime] | None = None
 
     def __bool__(self) -> bool:
         return bool(self._grants) or self.certificate is not None

@@ -9,23 +9,32 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from uuid import uuid4
 
 from c2dkit._errors import C2dError
 from c2dkit._protocols import amqp
-from c2dkit._wire.amqp import decode_message
+from c2dkit._wire.amqp import decode_message, device_of
 from c2dkit._wire.amqp_errors import amqp_from_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from c2dkit.hub._amqp_grants import Grants
     from c2dkit.hub._core import HubCore
+    from c2dkit.hub._faults import FaultLink
 
-__all__ = ["EventsLink", "Incoming", "ServedLink", "ServiceBoundLink"]
+__all__ = ["EventsLink", "Incoming", "ServedLink", "ServiceBoundLink", "error_of"]
 
 log = logging.getLogger("c2dkit.hub")
 
 LinkT = TypeVar("LinkT", amqp.SenderLink, amqp.ReceiverLink)
+
+
+def error_of(error: C2dError, *, detached_at: datetime | None = None) -> amqp.AmqpError:
+    """Return how AMQP tells of an error, with an id as IoT Hub makes one for every request."""
+    error.tracking_id = error.tracking_id or uuid4().hex
+    return amqp_from_error(error, detached_at=detached_at)
 
 
 class ServedLink(ABC, Generic[LinkT]):
@@ -38,6 +47,7 @@ class ServedLink(ABC, Generic[LinkT]):
         wake: Has what the engine has to say sent; for what does not come out of an event of the connection.
     """
 
+    role: ClassVar[FaultLink]
     rcv_settle_mode: ClassVar[int | None] = None
     max_message_size: ClassVar[int] = 1_048_576
 
@@ -46,6 +56,11 @@ class ServedLink(ABC, Generic[LinkT]):
         self._grants = grants
         self._wake = wake
         self.link: LinkT = link
+
+    @property
+    def device_id(self) -> str | None:
+        """Whose link it is; None where it is not one device's."""
+        return None
 
     def accept(self) -> None:
         """Answer the peer's attach.
@@ -66,9 +81,16 @@ class ServedLink(ABC, Generic[LinkT]):
     def authorize(self) -> None:
         """Check that the connection's tokens still allow this link; raises UnauthorizedError."""
 
-    def detach(self, error: amqp.AmqpError) -> None:
+    def admit(self) -> None:
+        """Check that the hub takes one more link of this kind now; raises ThrottledError."""
+
+    def dismiss(self, error: C2dError) -> None:
+        """End the link because of an error of IoT Hub."""
+        self.detach(error_of(error, detached_at=self._core.clock.now()))
+
+    def detach(self, error: amqp.AmqpError | None) -> None:
         """End the link and tell the peer why."""
-        log.info("ended the AMQP link %.200s: %s", self.link.name, error.condition)
+        log.info("ended the AMQP link %.200s: %s", self.link.name, error and error.condition)
         self.let_go()
         self.link.detach(error)
         self._wake()
@@ -104,6 +126,7 @@ class Incoming(ServedLink[amqp.ReceiverLink]):
 class ServiceBoundLink(Incoming):
     """A back end sends messages for devices."""
 
+    role = "servicebound"
     credit = 100
 
     def authorize(self) -> None:
@@ -113,17 +136,20 @@ class ServiceBoundLink(Incoming):
     def take(self, payload: bytes) -> amqp.Outcome:
         """Queue the message; accepted means that it is queued."""
         try:
-            self._core.state.send(decode_message(payload))
+            message = decode_message(payload)
+            self._core.gate.message(message, device_of(message.to or ""))
+            self._core.state.send(message)
         except amqp.AmqpProtocolError as error:
             return amqp.Rejected(amqp.AmqpError(error.condition, str(error)))
         except C2dError as error:
-            return amqp.Rejected(amqp_from_error(error))
+            return amqp.Rejected(error_of(error))
         return amqp.Accepted()
 
 
 class EventsLink(Incoming):
     """A device sends telemetry, which SDKs open a link for by themselves; this hub keeps none of it."""
 
+    role = "events"
     credit = 1000
 
     def __init__(
@@ -132,11 +158,21 @@ class EventsLink(Incoming):
         super().__init__(core, grants, link, wake)
         self._device_id = device_id
 
+    @property
+    def device_id(self) -> str:
+        """The device."""
+        return self._device_id
+
     def authorize(self) -> None:
         """It must be the device's own."""
         self._grants.require_device(self._device_id)
 
     def take(self, payload: bytes) -> amqp.Outcome:
-        """Drop the message."""
-        log.debug("dropped a message from %s: this hub keeps no telemetry", self._device_id)
+        """Drop the message, unless it is refused."""
+        try:
+            self._core.gate.event(self._device_id, amqp.decode_message(payload).application_properties or {})
+        except amqp.AmqpProtocolError as error:
+            return amqp.Rejected(amqp.AmqpError(error.condition, str(error)))
+        except C2dError as error:
+            return amqp.Rejected(error_of(error))
         return amqp.Accepted()

@@ -11,12 +11,11 @@ import logging
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
-from c2dkit._errors import C2dError, DeviceNotFoundError
+from c2dkit._errors import C2dError, ConnectionLostError, DeviceNotFoundError, ThrottledError
 from c2dkit._protocols import amqp
 from c2dkit._rules.settlement import Settlement
 from c2dkit._wire.amqp import OUTCOME_OF, encode_feedback, encode_message, settlement_of
-from c2dkit._wire.amqp_errors import amqp_from_error
-from c2dkit.hub._amqp_links import ServedLink
+from c2dkit.hub._amqp_links import ServedLink, error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +72,7 @@ class QueueLink(Outgoing):
             while self.link.attached and self.link.credit and (parcel := self.take()):
                 self._send(parcel)
         except DeviceNotFoundError as error:  # disabled or removed while attached
-            self.detach(amqp_from_error(error))
+            self.dismiss(error)
         self._core.changed()
         self._wake()
 
@@ -112,7 +111,7 @@ class QueueLink(Outgoing):
             self.settle(lock_token, settlement)
         except C2dError as error:
             log.info("could not %s a message: %s", settlement.value, error)
-            return amqp.Rejected(amqp_from_error(error))
+            return amqp.Rejected(error_of(error))
         return OUTCOME_OF[settlement]
 
     @abstractmethod
@@ -127,6 +126,7 @@ class QueueLink(Outgoing):
 class DeviceBoundLink(QueueLink):
     """Sends a device its messages."""
 
+    role = "devicebound"
     max_message_size = 65536
     protocol: ClassVar[str] = "AMQP"
 
@@ -134,45 +134,60 @@ class DeviceBoundLink(QueueLink):
         self, core: HubCore, grants: Grants, link: amqp.SenderLink, wake: Callable[[], None], device_id: str
     ) -> None:
         super().__init__(core, grants, link, wake)
-        self.device_id = device_id
+        self._device_id = device_id
+
+    @property
+    def device_id(self) -> str:
+        """The device."""
+        return self._device_id
 
     def authorize(self) -> None:
         """It must be the device's own, and the device must be there and enabled."""
-        self._grants.require_device(self.device_id)
+        self._grants.require_device(self._device_id)
+
+    def admit(self) -> None:
+        """The device connects, as far as IoT Hub's throttles are concerned."""
+        try:
+            self._core.gate.connect(self._device_id)
+        except ThrottledError as error:
+            error.hub_code = 503008  # ReceiveLinkOpensThrottled
+            raise
 
     def accept(self) -> None:
         """Answer the peer's attach; the device's receiver before, whatever its protocol, makes way."""
-        self._core.receivers.claim(self.device_id, self)
+        self._core.receivers.claim(self._device_id, self)
         super().accept()
-        log.info("%s receives over AMQP", self.device_id)
+        log.info("%s receives over AMQP", self._device_id)
 
     def displace(self) -> None:
         """Make way for a newer receiver: 409002 LinkCreationConflict (the condition is inferred)."""
-        text = f"another client has opened a receive link for device {self.device_id!r}"
-        self.detach(amqp.AmqpError("amqp:link:stolen", text))
+        text = f"another client has opened a receive link for device {self._device_id!r}"
+        self.dismiss(ConnectionLostError(text, hub_code=409002))
 
     def let_go(self) -> None:
         """Receive no more and give back what the device holds."""
-        self._core.receivers.release(self.device_id, self)
+        self._core.receivers.release(self._device_id, self)
         super().let_go()
 
     def take(self) -> Parcel | None:
         """Lock the next message."""
-        locked = self._core.state.receive(self.device_id, holder=self)
+        locked = self._core.state.receive(self._device_id, holder=self)
         return None if locked is None else Parcel(locked.lock_token, encode_message(locked.message))
 
     def settle(self, lock_token: UUID, settlement: Settlement) -> None:
         """Complete, abandon or reject a message."""
         state = self._core.state
         {
-            Settlement.COMPLETE: state.complete,
+            Settlement.COMPLETE: self._core.complete,
             Settlement.ABANDON: state.abandon,
             Settlement.REJECT: state.reject,
-        }[settlement](self.device_id, lock_token)
+        }[settlement](self._device_id, lock_token)
 
 
 class FeedbackLink(QueueLink):
     """Sends a back end batches of feedback."""
+
+    role = "feedback"
 
     def authorize(self) -> None:
         """ServiceConnect is needed."""

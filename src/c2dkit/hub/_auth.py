@@ -51,6 +51,12 @@ class Grant(NamedTuple):
     policy: Policy | None = None
     token: sas.ParsedSas | None = None
 
+    @property
+    def subject(self) -> str | None:
+        """The one device that the token is for, or None."""
+        parts = self.resource.split("/")
+        return parts[2] if self.device_id is None and len(parts) > 2 and parts[1] == "devices" else self.device_id
+
 
 class Authenticator:
     """Verifies tokens and certificates against the identities of one hub.
@@ -62,6 +68,9 @@ class Authenticator:
         now: The hub's clock.
         certificates: Knows the certificate authorities.
         issuers: Whose tokens are taken for those of Entra ID.
+
+    Attributes:
+        on_verified: Called with the grant of every token that holds; it may raise UnauthorizedError.
     """
 
     def __init__(
@@ -80,6 +89,7 @@ class Authenticator:
         self._short_names = frozenset(name.partition(".")[0].lower() for name in host_names)
         self._now = now
         self._certificates = certificates
+        self.on_verified: Callable[[Grant], None] = lambda _: None
         self._issuers = {issuer.name: issuer for issuer in issuers}
 
     def device(self, token: str, device_id: str) -> Grant:
@@ -131,7 +141,9 @@ class Authenticator:
         """
         if token[: len(BEARER)].lower() == BEARER:
             end = check_token(token[len(BEARER) :], self._issuers, self._now())
-            return Grant(self._host_names[0], end, policy=ENTRA)
+            grant = Grant(self._host_names[0], end, policy=ENTRA)
+            self.on_verified(grant)
+            return grant
         return self._verify_signature(token)
 
     def _verify_signature(self, token: str) -> Grant:
@@ -143,6 +155,7 @@ class Authenticator:
             raise UnauthorizedError("the token is for another host than this hub")
         grant = self._signed_by(parsed)
         self._check_time(grant)
+        self.on_verified(grant)
         return grant
 
     def require_device(self, grant: Grant, device_id: str) -> None:

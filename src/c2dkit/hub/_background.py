@@ -160,6 +160,6 @@ class BackgroundClock:
         """As ``HubClock.now``."""
         return self._hub.call(lambda hub: hub.clock.now())
 
-    def advance(self, delta: timedelta) -> None:
+    def advance(self, delta: timedelta, *, silence: bool = False) -> None:
         """As ``HubClock.advance``."""
-        self._hub.call(lambda hub: hub.clock.advance(delta))
+        self._hub.call(lambda hub: hub.clock.advance(delta, silence=silence))

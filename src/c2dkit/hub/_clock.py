@@ -14,9 +14,14 @@ __all__ = ["HubClock"]
 
 
 class HubClock:
-    """Coordinated universal time plus an offset that only grows."""
+    """Coordinated universal time plus an offset that only grows.
+
+    Attributes:
+        silence: The part of the offset in which the peers are taken to have been silent.
+    """
 
     def __init__(self) -> None:
+        self.silence = timedelta(0)
         self._offset = timedelta(0)
         self._callbacks: list[Callable[[], None]] = []
 
@@ -29,8 +34,14 @@ class HubClock:
         """Return the hub's time, in UTC."""
         return datetime.now(UTC) + self._offset
 
-    def advance(self, delta: timedelta) -> None:
+    def advance(self, delta: timedelta, *, silence: bool = False) -> None:
         """Move the hub's time forward: what falls due on the way happens at once, at the new time.
+
+        Args:
+            delta: How far.
+            silence: Whether every client is taken to have said nothing meanwhile, so that the keep-alive of MQTT, the
+                idle time-out of AMQP and the hub's other limits of patience count it too. A client that lives cannot
+                have sent its pings in an hour that did not pass, so by default it is not held against it.
 
         Raises:
             InvalidInputError: ``delta`` is negative.
@@ -38,6 +49,8 @@ class HubClock:
         if delta < timedelta(0):
             raise InvalidInputError(f"the hub's clock moves forward only, not by {delta}")
         self._offset += delta
+        if silence:
+            self.silence += delta
         for callback in tuple(self._callbacks):
             callback()
 

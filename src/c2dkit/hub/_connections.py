@@ -7,13 +7,46 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from c2dkit._protocols.amqp import AmqpError
+    from c2dkit.hub._fault_stream import Wire
+    from c2dkit.hub._faults import FaultLink
     from c2dkit.hub._peer import Peer
 
-__all__ = ["Connection", "Connections"]
+__all__ = ["Connection", "Connections", "FaultTarget"]
 
 
-class Connection(Protocol):
-    """A client's connection, whatever the protocol."""
+class FaultTarget(Protocol):
+    """What faults may befall: a client's connection, whatever the protocol."""
+
+    @property
+    def device_ids(self) -> Collection[str]:
+        """The devices that have signed in; AMQP lets many share a connection."""
+        ...
+
+    @property
+    def wire(self) -> Wire:
+        """What is under the connection."""
+        ...
+
+    def drop(self) -> None:
+        """End the connection at once, without a goodbye, and give back what the client held."""
+        ...
+
+    def close(self, error: AmqpError | None, /) -> None:
+        """End the connection with the protocol's goodbye, where it has one."""
+        ...
+
+    def detach_links(self, error: AmqpError | None, /, *, link: FaultLink | None, device_id: str | None) -> bool:
+        """End links, all (but those of ``$cbs``) or of one role, of one device or all; returns whether there were any."""
+        ...
+
+    def end_sessions(self, error: AmqpError | None, /, *, device_id: str | None) -> bool:
+        """End the sessions that have links of a device, or of anybody; returns whether there were any."""
+        ...
+
+
+class Connection(FaultTarget, Protocol):
+    """A client's connection over AMQP or MQTT."""
 
     protocol: ClassVar[str]
     """``"AMQP"`` or ``"MQTT"``; the same through a WebSocket."""
@@ -26,17 +59,8 @@ class Connection(Protocol):
         """Who has signed in: device ids, and the names of policies."""
         ...
 
-    @property
-    def device_ids(self) -> Collection[str]:
-        """The devices among them; AMQP lets many share a connection."""
-        ...
-
     def reauthorize(self) -> None:
         """End what the hub's devices and policies, which have changed, no longer allow."""
-        ...
-
-    def drop(self) -> None:
-        """End the connection at once, without a goodbye, and give back what the client held."""
         ...
 
 

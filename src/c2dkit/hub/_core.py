@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Protocol
 
 from c2dkit.hub._changes import DeviceRemoved, DeviceSaved
 from c2dkit.hub._connections import Connections
+from c2dkit.hub._fault_injection import Faults
+from c2dkit.hub._faults import FaultKind
+from c2dkit.hub._gate import Gate
 from c2dkit.hub._presence import Presence
 from c2dkit.hub._receivers import Receivers
-from c2dkit.hub._timers import Timers
+from c2dkit.hub._throttle import Throttle
+from c2dkit.hub._timers import PatienceTimers, Timers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from pathlib import Path
+    from uuid import UUID
 
     from c2dkit.hub._auth import Authenticator
     from c2dkit.hub._changes import Change
@@ -78,7 +84,10 @@ class HubCore:
         self.receivers = Receivers(self.presence)
         self.timers = Timers(clock)
         self._changed_devices: set[str] = set()
-        self._timer: Timer | None = None
+        self.patience = PatienceTimers(clock)
+        self.faults = Faults(self.timers, self.connections)
+        self.gate = Gate(options, Throttle(options, clock.now), self.faults)
+        self._timer: Timer[datetime] | None = None
         self._looking = False
         self._stopped = False
 
@@ -86,6 +95,7 @@ class HubCore:
         """Begin to keep the state's time and to wake receivers; needs a running event loop."""
         self.state.on_ready = self._on_ready
         self.state.subscribe(self._on_change)
+        self.auth.on_verified = self.gate.sign_in
         self.changed()
 
     def stop(self) -> None:
@@ -93,7 +103,22 @@ class HubCore:
         self._stopped = True
         self.state.on_ready = lambda _: None
         self.state.unsubscribe(self._on_change)
+        self.faults.withdraw_all()
         self.timers.stop()
+        self.patience.stop()
+
+    def complete(self, device_id: str, lock_token: UUID) -> None:
+        """Complete a message as its device says, unless a fault loses the word: then it is delivered once more.
+
+        Raises:
+            MessageLockLostError: The lock is over, or never was.
+            DeviceNotFoundError: The device is unknown or disabled.
+        """
+        fault = self.faults.active(FaultKind.DUPLICATE, device_id)
+        if fault is not None and self.state.redeliver(device_id, lock_token):
+            fault.happened()
+        else:
+            self.state.complete(device_id, lock_token)
 
     def changed(self) -> None:
         """Have the state's next deadline looked up at the end of this turn of the event loop."""
@@ -132,7 +157,7 @@ class HubCore:
             return
         # A timer that comes too early is left alone: to look once more then is cheaper than to move it every time.
         if self._timer is not None:
-            if self._timer.moment <= due:
+            if self._timer.when() <= due:
                 return
             self._timer.cancel()
         self._timer = self.timers.call_at(due, self._tick)

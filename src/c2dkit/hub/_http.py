@@ -15,7 +15,10 @@ from aiohttp import web
 
 from c2dkit._errors import C2dError, MessageTooLargeError, ServiceError
 from c2dkit.hub._certificates import peer_certificate
+from c2dkit.hub._fault_stream import wire_of
+from c2dkit.hub._http_client import HttpClient
 from c2dkit.hub._http_endpoints import HttpEndpoints, error_reply, segments_of
+from c2dkit.hub._http_faults import FAULTS_SEGMENTS
 from c2dkit.hub._http_request import Request
 from c2dkit.hub._http_transport import BoundedTransport
 from c2dkit.hub._peer import peer_of
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
     from c2dkit.hub._core import HubCore
     from c2dkit.hub._listener import Door, Visit
+    from c2dkit.hub._timers import PatienceTimers, Timer
 
 __all__ = ["HttpDoor", "HttpVisit"]
 
@@ -69,12 +73,13 @@ class HttpDoor:
     """
 
     def __init__(self, core: HubCore, tunnels: Mapping[str, Door]) -> None:
+        self._core = core
         self._endpoints = HttpEndpoints(core)
         self._tunnels = tunnels
 
     def __call__(self, stream: ByteStream, initial: bytes, on_closed: Callable[[Visit], None]) -> Visit:
         """Serve one connection."""
-        return HttpVisit(self._endpoints, self._tunnels, stream, initial, on_closed)
+        return HttpVisit(self._core, stream, initial, on_closed, endpoints=self._endpoints, tunnels=self._tunnels)
 
 
 class HttpVisit:
@@ -82,17 +87,20 @@ class HttpVisit:
 
     def __init__(
         self,
-        endpoints: HttpEndpoints,
-        tunnels: Mapping[str, Door],
+        core: HubCore,
         stream: ByteStream,
         initial: bytes,
         on_closed: Callable[[Visit], None],
+        *,
+        endpoints: HttpEndpoints,
+        tunnels: Mapping[str, Door],
     ) -> None:
+        self._core = core
         self._endpoints = endpoints
         self._tunnels = tunnels
         self._stream = stream
         self._on_closed = on_closed
-        self._idle: asyncio.TimerHandle | None = None
+        self._idle: Timer[float] | None = None
         self._tunnel: Visit | None = None
         self._connected = True
         server = web.Server(
@@ -131,17 +139,32 @@ class HttpVisit:
             url.raw_path,
             url.query,
             headers.get("Authorization"),
+            headers,
             peer_certificate(self._stream),
             headers.get("If-Match"),
             headers.get("Host", ""),
             peer_of(self._stream, "HTTPS"),
         )
         try:
-            body = await _read_body(request, keep=self._endpoints.takes_body(asked))
+            body = await _read_body(request, self._core.patience, keep=self._endpoints.takes_body(asked))
+            if self._meets_fault(url.raw_path):
+                return web.Response(status=503)  # which nobody gets: the connection is over
             reply = self._endpoints.answer(replace(asked, body=body))
         except C2dError as error:
-            reply = error_reply(error)
+            reply = error_reply(error, self._core.clock.now())
         return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+
+    def _meets_fault(self, path: str) -> bool:
+        """Let faults of connections befall this one; returns whether that ended it."""
+        segments = segments_of(path)
+        if segments == FAULTS_SEGMENTS:
+            return False
+        device_id = segments[1] if segments[0].lower() == "devices" and len(segments) > 2 else None
+        client = HttpClient(device_id, wire_of(self._stream), self._transport.abort)
+        if device_id is not None and self._core.faults.refuses(device_id):
+            client.drop()
+        self._core.faults.asks(client)
+        return self._transport.is_closing()
 
     async def _serve_websocket(self, request: web.BaseRequest) -> web.StreamResponse:
         subprotocol = choose_subprotocol(request.headers.get("Sec-WebSocket-Protocol"), self._tunnels)
@@ -165,7 +188,7 @@ class HttpVisit:
         if not self._connected:
             return
         self._transport.allowance = MAX_REQUEST_BYTES
-        self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._transport.close)
+        self._idle = self._core.patience.call_later(IDLE_SECONDS, self._transport.close)
 
     def _stop_waiting(self) -> None:
         self._transport.allowance = None
@@ -182,10 +205,10 @@ class HttpVisit:
             self._on_closed(self)
 
 
-async def _read_body(request: web.BaseRequest, *, keep: bool) -> bytes:
+async def _read_body(request: web.BaseRequest, patience: PatienceTimers, *, keep: bool) -> bytes:
     limit, size, kept = MAX_BODY_BYTES if keep else MAX_USELESS_BODY_BYTES, 0, bytearray()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with patience.timeout(BODY_SECONDS):
             async for chunk in request.content.iter_any():
                 size += len(chunk)
                 if size > limit:

@@ -16,6 +16,7 @@ from c2dkit._errors import C2dError, ServiceError, UnauthorizedError
 from c2dkit._wire.http_errors import http_from_error
 from c2dkit.hub._guests import Guests
 from c2dkit.hub._http_device import DeviceQueue
+from c2dkit.hub._http_faults import FAULTS_SEGMENTS, FaultEndpoints
 from c2dkit.hub._http_registry import Registry
 from c2dkit.hub._http_request import Reply
 from c2dkit.hub._http_service import FeedbackQueue
@@ -24,6 +25,7 @@ from c2dkit.hub._http_unserved import check_served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
     from typing import TypeAlias
 
     from c2dkit.hub._core import HubCore
@@ -44,6 +46,7 @@ class HttpEndpoints:
         self._device_queue = DeviceQueue(core)
         self._feedback = FeedbackQueue(core)
         self._registry = Registry(core)
+        self._faults = FaultEndpoints(core)
         self._status = StatusPage(core)
 
     def takes_body(self, request: Request) -> bool:
@@ -63,10 +66,11 @@ class HttpEndpoints:
             log.info("refused %s %.200s: %s", request.method, request.path, error)
             if isinstance(error, UnauthorizedError):
                 Guests(self._core.events, request.peer).refused(str(error))
-            reply = error_reply(error)
+            reply = error_reply(error, self._core.clock.now())
         except Exception:
             log.exception("cannot answer %s %.200s", request.method, request.path)
-            reply = error_reply(ServiceError("the hub has a fault; see its log", hub_code=500001))
+            fault = ServiceError("the hub has a fault; see its log", hub_code=500001)
+            reply = error_reply(fault, self._core.clock.now())
         self._core.changed()
         return reply
 
@@ -74,7 +78,7 @@ class HttpEndpoints:
         # Nobody needs an api-version here, and any is taken.
         segments = segments_of(request.path)
         check_served(_folded(segments))
-        methods = self._methods(segments)
+        methods = self._faults.methods if segments == FAULTS_SEGMENTS else self._methods(segments)
         if not methods:
             raise ServiceError("there is nothing at this address", hub_code=404000)
         if request.method not in methods:
@@ -107,6 +111,8 @@ class HttpEndpoints:
                 return {"DELETE": partial(registry.purge, segments[1])}
             case (_, "messages", "devicebound", *_):
                 return self._device_methods(segments[1], segments[4:])
+            case (_, "messages", "events"):
+                return {"POST": partial(self._device_queue.take_event, segments[1])}
             case _:
                 return {}
 
@@ -133,10 +139,10 @@ class HttpEndpoints:
                 return {}
 
 
-def error_reply(error: C2dError) -> Reply:
-    """Return how HTTP tells of an error, with an id as IoT Hub makes one for every request."""
+def error_reply(error: C2dError, now: datetime) -> Reply:
+    """Return how HTTP tells of an error at a time, with an id as IoT Hub makes one for every request."""
     error.tracking_id = error.tracking_id or uuid4().hex
-    return Reply(*http_from_error(error))
+    return Reply(*http_from_error(error, now))
 
 
 def segments_of(path: str) -> tuple[str, ...]:

@@ -45,19 +45,19 @@ class Registry:
 
     def read(self, device_id: str, request: Request) -> Reply:
         """Tell of one device."""
-        self._authorize(Right.REGISTRY_READ, f"devices/{device_id}", request)
+        self._admit(Right.REGISTRY_READ, f"devices/{device_id}", request)
         return self._tell(self._core.state.device(device_id))
 
     def read_all(self, request: Request) -> Reply:
         """Tell of the first devices: as many as ``top`` says, where that is 1 to 1000, and otherwise 1000."""
-        self._authorize(Right.REGISTRY_READ, "devices", request)
+        self._admit(Right.REGISTRY_READ, "devices", request)
         devices = islice(self._core.state.devices.values(), _top(request.query.get("top")))
         connected = self._core.connections.device_ids
         return _json([self._document(device, connected) for device in devices])
 
     def write(self, device_id: str, request: Request) -> Reply:
         """Create a device, or update it where there is an ``If-Match``."""
-        self._authorize(Right.REGISTRY_WRITE, f"devices/{device_id}", request)
+        self._admit(Right.REGISTRY_WRITE, f"devices/{device_id}", request)
         document = read(DeviceDocument, _parse(request.body))
         if document.device_id not in (None, device_id):
             raise InvalidInputError("the deviceId of the body is not that of the address")
@@ -70,7 +70,7 @@ class Registry:
 
     def delete(self, device_id: str, request: Request) -> Reply:
         """Delete a device, for which IoT Hub wants an ``If-Match`` (the error where there is none is inferred)."""
-        self._authorize(Right.REGISTRY_WRITE, f"devices/{device_id}", request)
+        self._admit(Right.REGISTRY_WRITE, f"devices/{device_id}", request)
         if request.if_match is None:
             raise ServiceError(
                 'deleting needs the header If-Match: the device\'s ETag, or "*" for any', hub_code=412001
@@ -80,7 +80,7 @@ class Registry:
 
     def write_many(self, request: Request) -> Reply:
         """Create, update and delete devices, each as it says; one that fails leaves the others alone (inferred)."""
-        self._authorize(Right.REGISTRY_WRITE, "devices", request)
+        self._admit(Right.REGISTRY_WRITE, "devices", request)
         errors = apply_bulk(self._core.state, _parse(request.body))
         warnings: list[object] = []
         result = {"isSuccessful": not errors, "errors": errors, "warnings": warnings}
@@ -88,7 +88,7 @@ class Registry:
 
     def count_devices(self, request: Request) -> Reply:
         """Count the devices."""
-        self._authorize(Right.REGISTRY_READ, "statistics/devices", request)
+        self._admit(Right.REGISTRY_READ, "statistics/devices", request)
         devices = self._core.state.devices.values()
         enabled = sum(device.enabled for device in devices)
         counts = {"totalDeviceCount": len(devices), "enabledDeviceCount": enabled}
@@ -106,6 +106,10 @@ class Registry:
         except UnauthorizedError:
             return False
         return True
+
+    def _admit(self, right: Right, path: str, request: Request) -> None:
+        self._authorize(right, path, request)
+        self._core.gate.registry()
 
     def _authorize(self, right: Right, path: str, request: Request) -> None:
         require_service(self._core.auth, request, right, path)

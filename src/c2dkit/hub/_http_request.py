@@ -25,6 +25,7 @@ class Request:
         path: As it came, percent-encoded, without the query.
         query: The parameters by name; "" for one without a value.
         authorization: The header, a secret, or None.
+        headers: All headers, names in any case.
         certificate: What the client showed in the TLS handshake, in DER, or None.
         if_match: The header, or None.
         host: The ``Host`` header, which a browser takes from the address that it was given; "" for none.
@@ -36,6 +37,7 @@ class Request:
     path: str
     query: Mapping[str, str]
     authorization: str | None = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
     certificate: bytes | None
     if_match: str | None
     host: str

@@ -25,7 +25,6 @@ UNSERVED: Final[Mapping[str, str]] = {
     r"devices/[^/]+/modules(/.*)?": "modules",
     r"devices/query": "queries",
     r"devices/[^/]+/files(/.*)?": "file uploads",
-    r"devices/[^/]+/messages/events": "telemetry over HTTPS",
 }
 """What a path in lower case is an address of; the first that fits holds."""
 

@@ -14,6 +14,7 @@ from anyio.streams.tls import TLSStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from anyio.abc import ByteStream, SocketListener, SocketStream
 
@@ -58,7 +59,14 @@ class Listener:
     Every connection is greeted in a task of its own, so one that is slow holds up no other.
     """
 
-    def __init__(self, context: ssl.SSLContext, doors: Mapping[bytes, Door]) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        doors: Mapping[bytes, Door],
+        *,
+        timeout: Callable[[float], AbstractAsyncContextManager[object]] = asyncio.timeout,
+    ) -> None:
+        self._timeout = timeout
         self._context = context
         self._doors = doors
         self._sockets: list[SocketListener] = []
@@ -116,7 +124,7 @@ class Listener:
 
     async def _greet(self, stream: SocketStream) -> None:
         try:
-            async with asyncio.timeout(GREETING_SECONDS):
+            async with self._timeout(GREETING_SECONDS):
                 encrypted = await self._encrypt(stream)
                 door, initial = await self._choose(encrypted)
         except Exception as error:  # noqa: BLE001 - whatever a stranger does costs him his connection and no more

@@ -20,6 +20,7 @@ from c2dkit.hub._core import HubCore
 from c2dkit.hub._data import HubData
 from c2dkit.hub._durable_stream import durable
 from c2dkit.hub._event_feed import EventFeed
+from c2dkit.hub._fault_door import FaultyDoor
 from c2dkit.hub._http_late import FIRST_BYTES, late_http_door
 from c2dkit.hub._identities import Authentication, DeviceSettings
 from c2dkit.hub._keys import Keys, is_loopback
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
     from c2dkit._errors import HubDataError
     from c2dkit.hub._events import HubEvent
+    from c2dkit.hub._fault_injection import InjectedFault
+    from c2dkit.hub._faults import Fault
     from c2dkit.hub._identities import Device, Policy, Right
     from c2dkit.hub._issuers import TokenIssuer
     from c2dkit.hub._keys import KeyName
@@ -358,6 +361,20 @@ class LocalHub:
         """
         return self._events.stream()
 
+    def inject(self, fault: Fault) -> InjectedFault:
+        """Have something go wrong, in its time by the hub's clock; over at the hub's end at the latest.
+
+        Returns:
+            What tells how often it has happened, waits for its end and withdraws it.
+
+        Raises:
+            ClosedError: The hub is not listening.
+            InvalidInputError: There are 1000 faults already.
+        """
+        if self._core is None:
+            raise _not_listening()
+        return self._core.faults.inject(fault)
+
     def ssl_context(self) -> ssl.SSLContext:
         """Return a new client context that trusts this hub and nothing else.
 
@@ -404,7 +421,7 @@ class LocalHub:
         self._core.start()
         doors = _doors(self._core, self._data)
         for port in self._ports:
-            listener = Listener(self._context, doors)
+            listener = Listener(self._context, doors, timeout=self._core.patience.timeout)
             await listener.open(self._bind, port)
             self._listeners.append(listener)
         if self._data.store is None:
@@ -494,7 +511,9 @@ def _doors(core: HubCore, data: HubData) -> dict[bytes, Door]:
     http = late_http_door(core, {"amqpwsb10": amqp, "mqtt": mqtt})
     doors: dict[bytes, Door] = {b"AMQP": amqp, b"\x10": mqtt, **dict.fromkeys(FIRST_BYTES, http)}
     store = data.store
-    return doors if store is None else {first: durable(door, store) for first, door in doors.items()}
+    if store is not None:
+        doors = {first: durable(door, store) for first, door in doors.items()}
+    return {first: FaultyDoor(core, door) for first, door in doors.items()}
 
 
 def _in_a_string(host: str) -> str:

@@ -11,21 +11,25 @@ import logging
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from c2dkit._driver import Driver
-from c2dkit._errors import C2dError, DeviceNotFoundError, UnauthorizedError
+from c2dkit._errors import C2dError, DeviceNotFoundError, ServiceError, UnauthorizedError
 from c2dkit._protocols import mqtt
-from c2dkit._wire.mqtt import encode_topic, parse_username
+from c2dkit._wire.mqtt import decode_event_properties, encode_topic, parse_username
 from c2dkit.hub._certificates import peer_certificate
+from c2dkit.hub._fault_stream import wire_of
 from c2dkit.hub._guests import CLOSED_BY_CLIENT, DROPPED_BY_HUB, Guests, lost
 from c2dkit.hub._peer import peer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from anyio.abc import ByteStream
 
+    from c2dkit._protocols.amqp import AmqpError
     from c2dkit.hub._auth import Grant
     from c2dkit.hub._core import HubCore
+    from c2dkit.hub._faults import FaultLink
     from c2dkit.hub._listener import Visit
     from c2dkit.hub._mqtt_sessions import Session, Sessions
     from c2dkit.hub._state import Locked
@@ -89,6 +93,7 @@ class MqttVisit:
     ) -> None:
         self._core = core
         self._sessions = sessions
+        self.wire = wire_of(stream)
         self._certificate = peer_certificate(stream)
         self.peer = peer_of(stream, self.protocol)
         self._guests = Guests(core.events, self.peer)
@@ -97,12 +102,12 @@ class MqttVisit:
         self._grant: Grant | None = None
         self._session: Session | None = None
         self._unacknowledged: dict[int, Sent] = {}
-        self._expiry: Timer | None = None
+        self._expiry: Timer[datetime] | None = None
         self._over = False
         self._lingering: asyncio.Task[None] | None = None
         self._engine = mqtt.MqttServer()
         self._engine.keep_alive_limit = KEEP_ALIVE_LIMIT_SECONDS
-        self._driver = Driver(stream, self._engine, handle=self._handle, on_closed=self._closed)
+        self._driver = Driver(stream, self._engine, handle=self._handle, on_closed=self._closed, clock=core.patience)
         core.connections.add(self)
         self._driver.start(initial)
 
@@ -127,6 +132,18 @@ class MqttVisit:
     def drop(self) -> None:
         """End the connection, of which MQTT 3.1.1 has no other way than to close it."""
         self._end(DROPPED_BY_HUB)
+
+    def close(self, _: AmqpError | None, /) -> None:
+        """End the connection: MQTT 3.1.1 has no goodbye of a server."""
+        self._end(DROPPED_BY_HUB)
+
+    def detach_links(self, _: AmqpError | None, /, *, link: FaultLink | None, device_id: str | None) -> bool:
+        """Return that MQTT has no links."""
+        return False
+
+    def end_sessions(self, _: AmqpError | None, /, *, device_id: str | None) -> bool:
+        """Return that MQTT has no sessions of that kind."""
+        return False
 
     async def aclose(self) -> None:
         """End the connection and wait until it is over."""
@@ -181,10 +198,14 @@ class MqttVisit:
     def _on_connect(self, event: mqtt.ConnectReceived) -> None:
         try:
             device_id = self._authenticate(event)
+            self._core.gate.connect(device_id)
         except (C2dError, ValueError) as error:
             log.info("refused an MQTT connection: %s", error)
             self._engine.connack(NOT_AUTHORIZED)
             self._refuse(str(error))
+            return
+        if self._core.faults.refuses(device_id):
+            self._end(DROPPED_BY_HUB)
             return
         log.info("%s connected over MQTT", device_id)
         self._device_id = device_id
@@ -193,6 +214,7 @@ class MqttVisit:
         self._session, present = self._sessions.start(device_id, clean=event.clean_session)
         # With a kept session messages follow at once, before the device subscribes again.
         self._engine.connack(ACCEPTED, session_present=present)
+        self._core.faults.came(self)
 
     def _authenticate(self, event: mqtt.ConnectReceived) -> str:
         if event.username is None:
@@ -238,9 +260,22 @@ class MqttVisit:
             log.info("dropped the MQTT connection of %s: IoT Hub takes no QoS 2", self._device_id)
             self._end("IoT Hub takes no QoS 2")
             return
-        log.debug("dropped a message from %s: this hub keeps no telemetry", self._device_id)
+        assert self._device_id is not None  # noqa: S101 - the engine lets nothing pass before CONNECT
+        try:
+            self._core.gate.event(self._device_id, self._event_properties(event.topic))
+        except ServiceError as error:
+            # MQTT 3.1.1 has no way to refuse a message (3.3.5) but to close the connection.
+            log.info("dropped the MQTT connection of %s: %s", self._device_id, error)
+            self._end(str(error))
+            return
         if event.packet_id is not None:
             self._engine.puback(event.packet_id)
+
+    def _event_properties(self, topic: str) -> Mapping[str, object]:
+        try:
+            return decode_event_properties(topic, self._device_id or "")
+        except ValueError:  # twins, methods and whatever else is published
+            return {}
 
     def _deliver(self, device_id: str, locked: Locked, qos: int) -> None:
         try:
@@ -252,14 +287,14 @@ class MqttVisit:
             self._core.state.reject(device_id, locked.lock_token)
             return
         if packet_id is None:  # QoS 0: nothing will come back, so it is complete as it is sent (inferred)
-            self._core.state.complete(device_id, locked.lock_token)
+            self._core.complete(device_id, locked.lock_token)
         else:
             self._unacknowledged[packet_id] = Sent(device_id, locked.lock_token)
 
     def _on_puback(self, event: mqtt.PubackReceived) -> None:
         sent = self._unacknowledged.pop(event.packet_id)  # the engine reports no other packet ids
         try:
-            self._core.state.complete(*sent)
+            self._core.complete(*sent)
         except C2dError as error:
             log.info("an acknowledgement by %s came too late: %s", sent.device_id, error)
 
@@ -273,6 +308,7 @@ class MqttVisit:
     def _refuse(self, reason: str) -> None:
         self._over = True
         self._guests.refused(reason)
+        self._let_go()
         # Not dropped at once: what the client has sent in the meantime would cost it the answer.
         self._lingering = asyncio.create_task(self._driver.aclose(linger=LINGER_SECONDS))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from c2dkit._errors import InvalidInputError
 from c2dkit._rules.limits import EXPIRY_MAX, EXPIRY_MIN
@@ -12,11 +12,14 @@ from c2dkit._rules.limits import EXPIRY_MAX, EXPIRY_MIN
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FEEDBACK_BATCH_SIZE", "LOCK_DURATION", "HubOptions"]
+__all__ = ["FEEDBACK_BATCH_SIZE", "LOCK_DURATION", "HubOptions", "Tier"]
 
 # IoT Hub developer guide, "Send cloud-to-device messages": no setting changes these two.
 LOCK_DURATION: Final = timedelta(seconds=60)
 FEEDBACK_BATCH_SIZE: Final = 64
+
+Tier: TypeAlias = Literal["S1", "S2", "S3"]
+"""A tier of IoT Hub that has cloud-to-device messages."""
 
 _TTL_RANGE: Final = (EXPIRY_MIN, EXPIRY_MAX)
 _RANGES: Final[Mapping[str, tuple[int, int] | tuple[timedelta, timedelta]]] = {
@@ -29,6 +32,7 @@ _RANGES: Final[Mapping[str, tuple[int, int] | tuple[timedelta, timedelta]]] = {
     "max_feedback_records": (FEEDBACK_BATCH_SIZE, 1_000_000),
     "max_devices": (1, 1_000_000),
     "token_grace": (timedelta(0), timedelta(minutes=15)),
+    "units": (1, 200),
 }
 
 
@@ -53,6 +57,14 @@ class HubOptions:
             too is inferred.
         token_grace: How long a connection outlives the token that it was made with; 0 to 15 minutes. IoT Hub's pages
             speak of 5 and of 10 minutes over MQTT.
+        tier: Whose throttles hold: S1, S2 or S3; None for none. IoT Hub delays what is above them first, this hub
+            refuses it at once (429001).
+        units: How many units the hub has; 1 to 200 (the range is inferred).
+        daily_messages: How many messages a day (UTC) back ends may send, counted in blocks of 4 KB (403002); None for
+            any number. IoT Hub's number goes with tier and units, and has to be given here.
+        sdk_fault_commands: Whether a device may cut its own connection by telemetry with
+            ``AzIoTHub_FaultOperationType``, as the end-to-end tests of the official SDKs do. IoT Hub no longer obeys;
+            here those tests are to run as they are, and nobody writes that by chance.
         omit_success_status: Whether a record of success leaves ``statusCode`` out, as IoT Hub was seen to do in 2015.
 
     Raises:
@@ -69,6 +81,10 @@ class HubOptions:
     max_devices: int = 1_000_000
     token_grace: timedelta = timedelta(0)
     lock_expiry_counts: bool = False
+    tier: Tier | None = None
+    units: int = 1
+    daily_messages: int | None = None
+    sdk_fault_commands: bool = True
     omit_success_status: bool = False
 
     def __post_init__(self) -> None:
@@ -76,3 +92,7 @@ class HubOptions:
             value = getattr(self, name)
             if not least <= value <= most:
                 raise InvalidInputError(f"{name} must be {least} to {most}, not {value}")
+        if self.tier is not None and self.tier not in get_args(Tier):
+            raise InvalidInputError(f"tier must be one of {', '.join(get_args(Tier))}, or None")
+        if self.daily_messages is not None and self.daily_messages < 0:
+            raise InvalidInputError("daily_messages must be 0 or more, or None")

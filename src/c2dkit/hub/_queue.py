@@ -168,6 +168,18 @@ class LockQueue(Generic[T]):
         """
         self._put_back(self._held(token), now, PutBack.ABANDONED)
 
+    def redeliver(self, token: UUID, now: datetime) -> bool:
+        """Put a locked item back, not counted, unless it was delivered before; returns whether it was put back.
+
+        Raises:
+            MessageLockLostError: No item is locked by that token.
+        """
+        entry = self._held(token)
+        if entry.redelivered:
+            return False
+        self._put_back(entry, now, PutBack.RELEASED)
+        return True
+
     def release(self, holder: object, now: datetime) -> None:
         """Put back all that a holder holds, not counted."""
         for entry in [entry for entry in self._locked.values() if entry.holder is holder]:

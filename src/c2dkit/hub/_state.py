@@ -318,6 +318,17 @@ class HubState:
         queue.end(lock_token, FeedbackStatus.SUCCESS, self._catch_up())
         self._notify()
 
+    def redeliver(self, device_id: str, lock_token: UUID) -> bool:
+        """Put a locked message back, not counted, unless it was delivered before; returns whether it was put back.
+
+        Raises:
+            MessageLockLostError: The lock is over, or never was.
+            DeviceNotFoundError: The device is unknown or disabled.
+        """
+        put_back = self._queue(device_id).redeliver(lock_token, self._catch_up())
+        self._notify()
+        return put_back
+
     def abandon(self, device_id: str, lock_token: UUID) -> None:
         """Give a locked message back and raise its delivery count, at the maximum dead-letter it.
 

@@ -3,47 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from abc import ABC, abstractmethod
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
+    from collections.abc import AsyncGenerator, Callable
+    from datetime import timedelta
 
     from c2dkit.hub._clock import HubClock
 
-__all__ = ["Timer", "Timers"]
+__all__ = ["PatienceTimers", "Timer", "Timers"]
 
 LONGEST_SLEEP_SECONDS: Final = 3600.0
 """An event loop's timer may not be arbitrarily far ahead; a moment that is gets looked at again."""
 
+MomentT = TypeVar("MomentT", datetime, float)
 
-class Timer:
+
+class Timer(Generic[MomentT]):
     """One callback to come."""
 
-    def __init__(self, timers: Timers, moment: datetime, callback: Callable[[], None]) -> None:
-        self._timers = timers
+    def __init__(self, timers: _Timers[MomentT], moment: MomentT, callback: Callable[[], None]) -> None:
+        self._timers: _Timers[MomentT] = timers
         self._callback = callback
         self._sleep: asyncio.TimerHandle | None = None
-        self.moment = moment
+        self._moment: MomentT = moment
+
+    def when(self) -> MomentT:
+        """Return the moment of the callback."""
+        return self._moment
 
     def cancel(self) -> None:
         """Never call back. Idempotent."""
         self._wake()
         self._timers.forget(self)
 
-    def look(self, now: datetime) -> None:
+    def look(self) -> None:
         """Call back if it is time, otherwise sleep until it is."""
-        if self.moment > now:
-            self.sleep(now)
+        if self._moment > self._timers.time():
+            self.sleep()
             return
         self.cancel()
         self._callback()
 
-    def sleep(self, now: datetime) -> None:
+    def sleep(self) -> None:
         """Have the time looked at again when it should have come."""
         self._wake()
-        seconds = max(0.0, min((self.moment - now).total_seconds(), LONGEST_SLEEP_SECONDS))
-        self._sleep = asyncio.get_running_loop().call_later(seconds, self._timers.look, self)
+        seconds = max(0.0, min(self._timers.seconds_until(self._moment), LONGEST_SLEEP_SECONDS))
+        self._sleep = asyncio.get_running_loop().call_later(seconds, self.look)
 
     def _wake(self) -> None:
         if self._sleep is not None:
@@ -51,19 +60,27 @@ class Timer:
             self._sleep = None
 
 
-class Timers:
-    """The callbacks to come of one running hub."""
+class _Timers(ABC, Generic[MomentT]):
+    """The callbacks to come of one running hub, by one reading of its clock."""
 
     def __init__(self, clock: HubClock) -> None:
         self._clock = clock
-        self._timers: dict[Timer, None] = {}
+        self._timers: dict[Timer[MomentT], None] = {}
         clock.subscribe(self._look_at_all)
 
-    def call_at(self, moment: datetime, callback: Callable[[], None]) -> Timer:
-        """Call back once the hub's clock shows ``moment``; never before this call has returned."""
+    @abstractmethod
+    def time(self) -> MomentT:
+        """Return what the clock shows."""
+
+    @abstractmethod
+    def seconds_until(self, moment: MomentT) -> float:
+        """Return how far a moment is ahead."""
+
+    def call_at(self, moment: MomentT, callback: Callable[[], None], /) -> Timer[MomentT]:
+        """Call back once the clock shows ``moment``; never before this call has returned."""
         timer = Timer(self, moment, callback)
         self._timers[timer] = None
-        timer.sleep(self._clock.now())
+        timer.sleep()
         return timer
 
     def stop(self) -> None:
@@ -71,15 +88,62 @@ class Timers:
         for timer in tuple(self._timers):
             timer.cancel()
 
-    def forget(self, timer: Timer) -> None:
+    def forget(self, timer: Timer[MomentT]) -> None:
         """Drop a timer that is done."""
         self._timers.pop(timer, None)
 
-    def look(self, timer: Timer) -> None:
-        """See whether it is time for ``timer``."""
-        timer.look(self._clock.now())
-
     def _look_at_all(self) -> None:
-        for timer in sorted(self._timers, key=lambda timer: timer.moment):
+        for timer in sorted(self._timers, key=lambda timer: timer.when()):
             if timer in self._timers:  # what came before may have cancelled it
-                self.look(timer)
+                timer.look()
+
+
+class Timers(_Timers[datetime]):
+    """By the hub's time: locks, expiry, tokens, faults."""
+
+    def time(self) -> datetime:
+        """Return the hub's time."""
+        return self._clock.now()
+
+    def seconds_until(self, moment: datetime) -> float:
+        """Return how far a moment is ahead."""
+        return (moment - self._clock.now()).total_seconds()
+
+    async def sleep(self, delay: timedelta) -> None:
+        """Wait until so much of the hub's time has passed."""
+        over = asyncio.Event()
+        timer = self.call_at(self.time() + delay, over.set)
+        try:
+            await over.wait()
+        finally:
+            timer.cancel()
+
+
+class PatienceTimers(_Timers[float]):
+    """By how long peers have been silent: real time, and what was advanced ``silence=True``.
+
+    Drivers keep their engines' time by it, in the place of the event loop's.
+    """
+
+    def time(self) -> float:
+        """Return seconds that never go back."""
+        return asyncio.get_running_loop().time() + self._clock.silence.total_seconds()
+
+    def seconds_until(self, moment: float) -> float:
+        """Return how far a moment is ahead."""
+        return moment - self.time()
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer[float]:
+        """Call back after so many seconds."""
+        return self.call_at(self.time() + seconds, callback)
+
+    @asynccontextmanager
+    async def timeout(self, seconds: float) -> AsyncGenerator[None]:
+        """End the block with TimeoutError when it takes longer than that."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(None) as scope:
+            timer = self.call_later(seconds, lambda: scope.reschedule(loop.time()))
+            try:
+                yield
+            finally:
+                timer.cancel()

@@ -3,16 +3,13 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 
 import anyio
+import pytest
 
 from c2dkit.hub import _timers as timers_module
 from c2dkit.hub._clock import HubClock
-from c2dkit.hub._timers import Timers
-
-if TYPE_CHECKING:
-    import pytest
+from c2dkit.hub._timers import PatienceTimers, Timers
 
 
 async def test_a_moment_that_comes_by_waiting() -> None:
@@ -74,3 +71,43 @@ async def test_nothing_is_called_back_after_stop() -> None:
     timers.stop()
     clock.advance(timedelta(minutes=2))
     assert calls == []
+
+
+async def test_sleeping_until_the_clock_is_moved() -> None:
+    clock = HubClock()
+    timers = Timers(clock)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(timers.sleep, timedelta(hours=1))
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(timedelta(hours=1))
+
+
+async def test_patience_lasts_through_an_hour_that_did_not_pass() -> None:
+    clock = HubClock()
+    patience = PatienceTimers(clock)
+    called = asyncio.Event()
+    timer = patience.call_later(60, called.set)
+    assert timer.when() - patience.time() == pytest.approx(60, abs=1)
+    clock.advance(timedelta(hours=1))
+    assert not called.is_set()
+    clock.advance(timedelta(seconds=59), silence=True)
+    assert not called.is_set()
+    clock.advance(timedelta(seconds=1), silence=True)
+    assert called.is_set()
+
+
+async def test_a_block_that_takes_too_long_by_the_clock() -> None:
+    clock = HubClock()
+    patience = PatienceTimers(clock)
+    async with patience.timeout(60):
+        clock.advance(timedelta(seconds=59), silence=True)
+    clock.advance(timedelta(minutes=2), silence=True)  # of the block that is over nothing is left
+    with pytest.raises(TimeoutError):
+        await too_long(clock, patience)
+
+
+async def too_long(clock: HubClock, patience: PatienceTimers) -> None:
+    async with patience.timeout(60):
+        clock.advance(timedelta(minutes=1), silence=True)
+        await anyio.sleep_forever()

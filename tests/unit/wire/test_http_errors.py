@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -23,6 +23,7 @@ from c2dkit._errors import (
 )
 from c2dkit._wire.http_errors import CODES, ERROR_CODE_HEADER, STATUSES, Code, error_from_http, http_from_error
 
+NOW = datetime(2022, 10, 18, 20, 50, 39, tzinfo=UTC)
 HEX = "0123456789abcdef0123456789abcdef"
 OLD_SHAPE = json.dumps(
     {
@@ -175,7 +176,7 @@ HUB_ERRORS = [
 
 @pytest.mark.parametrize("error", HUB_ERRORS, ids=repr)
 def test_an_error_comes_back(error: C2dError) -> None:
-    status, headers, body = http_from_error(error)
+    status, headers, body = http_from_error(error, NOW)
     read = error_from_http(status, headers, body, doing="refused")
     assert (type(read), read.hub_code, read.tracking_id) == (type(error), error.hub_code, error.tracking_id)
     assert str(read) == f"refused: no ({headers[ERROR_CODE_HEADER]})"
@@ -183,14 +184,14 @@ def test_an_error_comes_back(error: C2dError) -> None:
 
 
 def test_what_is_sent_is_the_documented_shape() -> None:
-    status, headers, body = http_from_error(DeviceNotFoundError("it is gone", tracking_id=HEX))
+    status, headers, body = http_from_error(DeviceNotFoundError("it is gone", tracking_id=HEX), NOW)
     assert (status, headers) == (
         404,
         {"iothub-errorcode": "DeviceNotFound", "Content-Type": "application/json; charset=utf-8"},
     )
     assert json.loads(body) == {
         "Message": "ErrorCode:DeviceNotFound;it is gone",
-        "ExceptionMessage": f"Tracking ID:{HEX}",
+        "ExceptionMessage": f"Tracking ID:{HEX}-G:0-TimeStamp:10/18/2022 20:50:39",
     }
 
 
@@ -204,7 +205,7 @@ def test_what_is_sent_is_the_documented_shape() -> None:
     ],
 )
 def test_an_error_without_a_code_of_its_own(error: C2dError, status: int, name: str) -> None:
-    answered, headers, _ = http_from_error(error)
+    answered, headers, _ = http_from_error(error, NOW)
     assert (answered, headers[ERROR_CODE_HEADER]) == (status, name)
 
 
