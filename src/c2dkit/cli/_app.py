@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from c2dkit.cli.demo import demo
+from c2dkit.cli.fault import fault
 from c2dkit.cli.hub import hub
 
 __all__ = ["app"]
@@ -21,3 +22,4 @@ def root() -> None:
 
 app.command()(demo)
 app.command()(hub)
+app.command()(fault)

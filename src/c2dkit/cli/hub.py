@@ -15,10 +15,10 @@ import typer
 from c2dkit._errors import C2dError
 from c2dkit.cli._hub_console import JsonOutput, Output, TextOutput, follow
 from c2dkit.cli._hub_ready import facts_of, ready_file, secrets_of
-from c2dkit.hub import HubOptions, LocalHub
+from c2dkit.hub import Fault, HubOptions, LocalHub
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
     from types import FrameType
 
 __all__ = ["hub"]
@@ -71,6 +71,12 @@ def hub(
             "A new folder is made. [default: in memory only]",
         ),
     ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FAULT", help='What is to go wrong, such as "drop device=dev-1 after=5"; may be repeated.'
+        ),
+    ] = None,
     ready: Annotated[
         Path | None,
         typer.Option(
@@ -93,6 +99,7 @@ def hub(
         logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
         logging.getLogger("c2dkit").setLevel(logging.DEBUG)
     try:
+        faults = [Fault.parse(text) for text in fault or []]
         local_hub = LocalHub(
             devices=device,
             host=host,
@@ -104,7 +111,7 @@ def hub(
             development_key=development_key,
             data_dir=data_dir,
         )
-        asyncio.run(_serve(local_hub, ready, _output(as_json=as_json, quiet=quiet)))
+        asyncio.run(_serve(local_hub, ready, faults, _output(as_json=as_json, quiet=quiet)))
     except BrokenPipeError:
         raise  # whoever read the output has enough, which typer takes for an end
     except (C2dError, OSError) as error:
@@ -120,12 +127,14 @@ def _output(*, as_json: bool, quiet: bool) -> Output:
     return JsonOutput() if as_json else TextOutput()
 
 
-async def _serve(hub: LocalHub, ready: Path | None, output: Output) -> None:
+async def _serve(hub: LocalHub, ready: Path | None, faults: Sequence[Fault], output: Output) -> None:
     with hub.events() as events:
         with _signals() as stopped:
             async with hub:
                 with ready_file(ready, {**secrets_of(hub), **facts_of(hub)}):
                     output.ready(hub)
+                    for fault in faults:
+                        hub.inject(fault)
                     following = asyncio.create_task(follow(events, output))
                     failing = asyncio.create_task(hub.wait_failed())
                     for end in (following, failing):
