@@ -291,7 +291,6 @@ async def test_a_taken_port_is_told_in_one_line() -> None:
     ("arguments", "text"),
     [
         (["--device", "a b"], "device_id"),
-        (["--feedback-interval", "16"], "feedback_interval must be"),
         (["--ready-file", "/nonexistent/ready.json"], "No such file"),
         (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1:0"),
         (["--host", "192.0.2.1", "--development-key"], "holds on loopback only"),

@@ -42,9 +42,11 @@ FOREIGN: Final = [
 """The pages whose blocks need a package of somebody else's, and a hub on the standard ports."""
 PROJECT: Final = ROOT / "docs" / "testing.md"
 """The page whose blocks are the files of a project; see ``testing_page``."""
+PROGRAMS: Final = ROOT / "docs" / "official-sdks.md"
+"""The page whose blocks are programs for the official SDKs; ``tests/interop/test_official_sdks_page.py`` runs them."""
 PAGES: Final = [
     ROOT / "README.md",
-    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page not in {*FOREIGN, PROJECT}),
+    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page not in {*FOREIGN, PROJECT, PROGRAMS}),
 ]
 
 FENCE: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

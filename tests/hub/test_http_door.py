@@ -229,6 +229,25 @@ async def test_a_lock_outlives_its_connection_and_ends_after_a_minute() -> None:
         assert (await client.receive()).body == b"m2"
 
 
+@pytest.mark.parametrize(
+    ("asked", "lasts"),
+    [({}, 60), ({"q": "30"}, 30), ({"h": "30"}, 30), ({"h": "1"}, 5), ({"h": "99999"}, 300), ({"h": "long"}, 60)],
+    ids=str,
+)
+async def test_a_hub_may_let_clients_say_how_long_a_lock_lasts(asked: dict[str, str], lasts: int) -> None:
+    name = "IotHub-MessageLockTimeout"
+    query = f"?{name.lower()}={asked['q']}" if "q" in asked else ""
+    headers = {name: asked["h"]} if "h" in asked else {}
+    for honoured, seconds in ((True, lasts), (False, 60)):
+        async with LocalHub(options=HubOptions(request_lock_timeout=honoured)) as hub, device(hub) as client:
+            send(hub, b"m1")
+            assert (await client.ask("GET", QUEUE + query, headers=headers)).status == 200
+            hub.clock.advance(timedelta(seconds=seconds - 1))
+            assert (await client.ask("GET", QUEUE)).status == 204
+            hub.clock.advance(timedelta(seconds=1))
+            assert (await client.ask("GET", QUEUE)).status == 200
+
+
 async def test_a_lock_ends_though_nobody_asks() -> None:
     async with LocalHub() as hub, device(hub) as client:
         send(hub, b"m1")

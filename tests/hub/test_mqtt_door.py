@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import pytest
 
-from c2dkit._models import Message
+from c2dkit._models import Ack, FeedbackStatus, Message
 from c2dkit._protocols import mqtt
 from c2dkit._rules.credentials import DeviceCredential
 from c2dkit._wire.mqtt import subscription, username
@@ -114,10 +114,11 @@ async def connected(
         yield client
 
 
-def send(hub: LocalHub, *bodies: bytes, device_id: str = DEVICE) -> None:
+def send(hub: LocalHub, *bodies: bytes, device_id: str = DEVICE, ack: Ack | None = None) -> None:
     """Queue messages; what the AMQP door does when a back end sends them."""
     for body in bodies:
-        hub._state.send(Message(body, message_id=body.decode(), to=f"/devices/{device_id}/messages/devicebound"))
+        to = f"/devices/{device_id}/messages/devicebound"
+        hub._state.send(Message(body, message_id=body.decode(), to=to, ack=ack))
 
 
 async def test_a_message_is_delivered_and_completed_by_its_puback() -> None:
@@ -140,6 +141,26 @@ async def test_nothing_comes_before_a_subscription() -> None:
             await client.round_trip()  # would meet the message if it had been sent
             await client.subscribe()
             assert (await client.receive()).payload == b"early"
+
+
+async def test_a_hub_may_reject_what_was_sent_before_the_first_subscription() -> None:
+    options = HubOptions(mqtt_rejects_early_messages=True, feedback_interval=timedelta(0))
+    async with LocalHub(options=options) as hub:
+        send(hub, b"early", ack=Ack.FULL)
+        async with connected(hub) as client:
+            await client.subscribe()
+            send(hub, b"later")
+            event = await client.receive()
+            assert event.payload == b"later"
+            await client.acknowledge(event)
+            await client.round_trip()
+        batch = hub._state.receive_feedback(client)
+        assert batch is not None
+        (record,) = batch.records
+        assert (record.original_message_id, record.status) == ("early", FeedbackStatus.REJECTED)
+        send(hub, b"offline")
+        async with connected(hub, present=True) as client:  # subscribed in its session before that was sent
+            assert (await client.receive()).payload == b"offline"
 
 
 async def test_pubacks_out_of_order_complete_what_they_name() -> None:

@@ -150,7 +150,7 @@ async def test_it_tells_of_devices_messages_and_locks_but_of_no_content(hub: Loc
     send(hub, "dev-2", None)
     holder = uuid4()
     hub._state.receive("dev-1", holder=holder)
-    hub._state.receive("dev-2", holder=holder, lock=False)
+    hub._state.receive("dev-2", holder=holder, lock_for=None)
     hub.disable_device("dev-2")
     document = await read(hub)
     first, second = document["devices"]

@@ -15,7 +15,8 @@ import typer
 from c2dkit._errors import C2dError
 from c2dkit.cli._hub_console import JsonOutput, Output, TextOutput, follow
 from c2dkit.cli._hub_ready import facts_of, ready_file, secrets_of
-from c2dkit.hub import Fault, HubOptions, LocalHub
+from c2dkit.cli._hub_settings import options_of
+from c2dkit.hub import Fault, LocalHub
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -63,6 +64,15 @@ def hub(
     feedback_interval: Annotated[
         float, typer.Option(metavar="SECONDS", help="Least time between two batches of feedback; 0 to 15.")
     ] = 15.0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Any other of the hub's options, for example max_delivery_count=3, default_ttl=PT10M or tier=S1; may be "
+            "repeated.",
+        ),
+    ] = None,
     data_dir: Annotated[
         Path | None,
         typer.Option(
@@ -106,7 +116,7 @@ def hub(
             amqp_port=amqp_port,
             mqtt_port=mqtt_port,
             https_port=https_port,
-            options=HubOptions(feedback_interval=timedelta(seconds=feedback_interval)),
+            options=options_of(settings or (), feedback_interval=timedelta(seconds=feedback_interval)),
             registry_file=registry,
             development_key=development_key,
             data_dir=data_dir,

@@ -7,17 +7,26 @@ from __future__ import annotations
 
 import logging
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from c2dkit._wire.https import PROPERTY, encode_delivery
 from c2dkit.hub._http_auth import require_device
 from c2dkit.hub._http_request import NO_CONTENT, Reply, lock_of
+from c2dkit.hub._options import LOCK_DURATION
 
 if TYPE_CHECKING:
     from c2dkit.hub._core import HubCore
     from c2dkit.hub._http_request import Request
 
 __all__ = ["DeviceQueue"]
+
+LOCK_TIMEOUT: Final = "iothub-messagelocktimeout"
+"""A header in the Java SDK and in Azure's command line, a query parameter in .NET's."""
+
+SHORTEST_LOCK: Final = timedelta(seconds=5)
+LONGEST_LOCK: Final = timedelta(seconds=300)
+"""The range of the lock on feedback (that it is the same for messages is inferred)."""
 
 log = logging.getLogger("c2dkit.hub")
 
@@ -29,7 +38,7 @@ class DeviceQueue:
     """The endpoints below ``/devices/{id}/messages``.
 
     It holds the locks of all its devices, for a lock belongs to no connection here. ``If-Match``, which SDKs send in
-    three spellings, and the lock time that some ask for, are ignored: IoT Hub's lock time cannot be changed.
+    three spellings, is ignored.
     """
 
     protocol: ClassVar[str] = "HTTPS"
@@ -41,13 +50,24 @@ class DeviceQueue:
         """Lock the next message, if there is one."""
         require_device(self._core.auth, request, device_id)
         self._core.gate.poll(device_id)
-        while locked := self._core.state.receive(device_id, holder=self):
+        lock_for = self._lock_duration(request)
+        while locked := self._core.state.receive(device_id, holder=self, lock_for=lock_for):
             headers, body = encode_delivery(locked.message, str(locked.lock_token))
             if not any(map(NO_FIELD_VALUE.search, headers.values())):
                 return Reply(200, headers, body)
             log.warning("dead-lettered a message for %s, which HTTP cannot carry", device_id)
             self._core.state.reject(device_id, locked.lock_token)
         return NO_CONTENT
+
+    def _lock_duration(self, request: Request) -> timedelta:
+        """Return how long to lock a message: always the same, unless the hub lets clients say."""
+        if not self._core.options.request_lock_timeout:
+            return LOCK_DURATION
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        text = headers.get(LOCK_TIMEOUT) or request.query.get(LOCK_TIMEOUT) or ""
+        if not (text.isascii() and text.isdigit() and len(text) < 6):
+            return LOCK_DURATION
+        return min(max(timedelta(seconds=int(text)), SHORTEST_LOCK), LONGEST_LOCK)
 
     def complete_or_reject(self, device_id: str, token: str, request: Request) -> Reply:
         """Complete a message, or reject it where the query has ``reject``, whatever its value."""

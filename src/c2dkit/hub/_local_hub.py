@@ -111,7 +111,7 @@ class LocalHub:
         self._keys = Keys(development=development_key, exposed=not is_loopback(host))
         self._issuers = tuple(issuers)
         self._data = HubData(self._options, self.clock, self._keys)
-        self._data_dir = data_dir
+        self._data_dir = None if data_dir is None else data_dir.absolute()
         self._guard: asyncio.Task[None] | None = None
         self._state = self._data.state
         self._policies = self._data.policies

@@ -156,7 +156,7 @@ class MqttVisit:
             return
         try:
             while not self._over and len(self._unacknowledged) < MAX_UNACKNOWLEDGED:
-                locked = self._core.state.receive(self._device_id, holder=self, lock=False)
+                locked = self._core.state.receive(self._device_id, holder=self, lock_for=None)
                 if locked is None:
                     break
                 self._deliver(self._device_id, locked, self._session.qos)
@@ -246,8 +246,18 @@ class MqttVisit:
 
     def _on_subscribe(self, event: mqtt.SubscribeReceived) -> None:
         assert self._session is not None  # noqa: S101 - the engine lets nothing pass before CONNECT
+        subscribed = self._session.qos is not None
         subscribe = self._session.subscribe
         self._engine.suback(event.packet_id, [subscribe(*wanted) for wanted in event.filters])
+        if self._core.options.mqtt_rejects_early_messages and not subscribed and self._session.qos is not None:
+            self._reject_early()
+
+    def _reject_early(self) -> None:
+        """Reject what was sent before the device subscribed: all that waits now."""
+        assert self._device_id is not None  # noqa: S101 - the engine lets nothing pass before CONNECT
+        state = self._core.state
+        while locked := state.receive(self._device_id, holder=self):
+            state.reject(self._device_id, locked.lock_token)
 
     def _on_unsubscribe(self, event: mqtt.UnsubscribeReceived) -> None:
         assert self._session is not None  # noqa: S101 - the engine lets nothing pass before CONNECT

@@ -65,6 +65,11 @@ class HubOptions:
         sdk_fault_commands: Whether a device may cut its own connection by telemetry with
             ``AzIoTHub_FaultOperationType``, as the end-to-end tests of the official SDKs do. IoT Hub no longer obeys;
             here those tests are to run as they are, and nobody writes that by chance.
+        request_lock_timeout: Whether a lock over HTTPS lasts as long as the request says, in seconds, by the header or
+            the query parameter ``iothub-messagelocktimeout``, which SDKs send: 5 to 300, what is beyond counts as the
+            nearest (inferred). IoT Hub's pages say that a lock lasts 60 seconds.
+        mqtt_rejects_early_messages: Whether a message that was sent before the device subscribed over MQTT is rejected,
+            as IoT Hub was seen to do in 2022. Its page on MQTT says that it waits.
         omit_success_status: Whether a record of success leaves ``statusCode`` out, as IoT Hub was seen to do in 2015.
 
     Raises:
@@ -85,6 +90,8 @@ class HubOptions:
     units: int = 1
     daily_messages: int | None = None
     sdk_fault_commands: bool = True
+    request_lock_timeout: bool = False
+    mqtt_rejects_early_messages: bool = False
     omit_success_status: bool = False
 
     def __post_init__(self) -> None:

@@ -36,7 +36,7 @@ from c2dkit.hub._queue import LockQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from uuid import UUID
 
     from c2dkit._models import FeedbackRecord, Message
@@ -282,20 +282,20 @@ class HubState:
         queue.put(message, now=now, expires_at=self._expiry(message, now))
         self._notify()
 
-    def receive(self, device_id: str, *, holder: object, lock: bool = True) -> Locked | None:
+    def receive(self, device_id: str, *, holder: object, lock_for: timedelta | None = LOCK_DURATION) -> Locked | None:
         """Lock the device's first message for a holder; None where none waits.
 
         Args:
             device_id: The device.
             holder: Who holds the message, by identity: a link or a connection.
-            lock: False lets the lock last until it is settled or its holder is released (MQTT).
+            lock_for: How long the lock lasts; None lets it last until it is settled or its holder is released (MQTT).
 
         Raises:
             DeviceNotFoundError: The device is unknown or disabled.
         """
         queue = self._queue(device_id)
         now = self._catch_up()
-        taken = queue.receive(holder, lock_until=now + LOCK_DURATION if lock else None)
+        taken = queue.receive(holder, lock_until=None if lock_for is None else now + lock_for)
         if taken is None:
             return None
         self._holders.setdefault(holder, set()).add(queue)

@@ -27,7 +27,7 @@ from c2dkit.hub._changes import (
     RecordMade,
 )
 from c2dkit.hub._identities import DeviceSettings
-from c2dkit.hub._options import HubOptions
+from c2dkit.hub._options import LOCK_DURATION, HubOptions
 from c2dkit.hub._state import HubState, Locked, LockedFeedback
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Bench:
         self.state.send(Message(b"x", message_id=message_id, to=address, ack=ack, expires_at=expires_at))
 
     def receive(self, *, device_id: str = "d1", holder: object = ME, lock: bool = True) -> Locked:
-        locked = self.state.receive(device_id, holder=holder, lock=lock)
+        locked = self.state.receive(device_id, holder=holder, lock_for=LOCK_DURATION if lock else None)
         assert locked is not None
         return locked
 

@@ -180,9 +180,9 @@ class Lifecycle(RuleBasedStateMachine):
     def receive(self, device_id: str, holder: str, lock: bool) -> None:
         if device_id in self.disabled:
             with pytest.raises(DeviceNotFoundError):
-                self.state.receive(device_id, holder=holder, lock=lock)
+                self.state.receive(device_id, holder=holder, lock_for=LOCK if lock else None)
             return
-        locked = self.state.receive(device_id, holder=holder, lock=lock)
+        locked = self.state.receive(device_id, holder=holder, lock_for=LOCK if lock else None)
         first = next((sent for sent in self.queue(device_id) if sent.waiting), None)
         if first is None:
             assert locked is None

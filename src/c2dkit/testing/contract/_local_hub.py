@@ -170,7 +170,7 @@ class LocalHubView:
         return [*queue._waiting, *queue._locked.values()]  # noqa: SLF001
 
     def _lock(self, device_id: str, message_id: str) -> tuple[str, UUID]:
-        while locked := self._state.receive(device_id, holder=self, lock=False):
+        while locked := self._state.receive(device_id, holder=self, lock_for=None):
             if locked.message.message_id == message_id:
                 return device_id, locked.lock_token
         raise LookupError(f"{message_id} does not wait in the queue of {device_id}")
