@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
 
 from c2dkit import (
     C2dError,
@@ -65,15 +66,15 @@ def make(request: pytest.FixtureRequest) -> Make:
     return TRANSPORTS[name]
 
 
-def self_signed(common_name: str) -> bytes:
+def self_signed(common_name: str, *, days: float = 1) -> bytes:
     """Return a key and a certificate that nobody else has issued; it says it may sign, as openssl has it by default."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(hours=1))
+        .not_valid_before(now - timedelta(days=2))
+        .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -86,6 +87,10 @@ def issued_by_a_stranger(common_name: str) -> bytes:
     """Return a key and a certificate of an authority that the hub does not know."""
     issued = trustme.CA().issue_cert("any.name", common_name=common_name)
     return issued.private_key_pem.bytes() + issued.cert_chain_pems[0].bytes()
+
+
+def digest(pem: bytes, algorithm: hashes.HashAlgorithm) -> str:
+    return x509.load_pem_x509_certificate(pem).fingerprint(algorithm).hex()
 
 
 class Device:
@@ -173,7 +178,7 @@ async def test_a_certificate_of_a_registered_authority(
     issued = authority.issue_cert("any.name", common_name="dev-x")
     device = Device(hub, "dev-x", issued.private_key_and_cert_chain_pem.bytes(), tmp_path)
     hub.add_device("dev-x", ca_signed=True)
-    await refused(make(device.credential(), hub.ssl_context()), "refused a TLS handshake")
+    await refused(make(device.credential(), hub.ssl_context()), "it leads to no authority that the hub knows")
     hub.add_certificate_authority(authority.cert_pem.bytes())
     await receives(hub, make(device.credential(), hub.ssl_context()), "dev-x")
 
@@ -186,43 +191,108 @@ async def test_the_secondary_certificate_is_as_good(hub: LocalHub, make: Make, t
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_a_certificate_that_the_hub_does_not_trust(
-    hub: LocalHub, make: Make, tmp_path: Path, version: ssl.TLSVersion, refused: Refusal
+@pytest.mark.parametrize("algorithm", [hashes.SHA1(), hashes.SHA256()])
+async def test_a_certificate_that_the_hub_has_never_seen_is_known_by_its_thumbprint(
+    hub: LocalHub, make: Make, tmp_path: Path, version: ssl.TLSVersion, algorithm: hashes.HashAlgorithm
 ) -> None:
+    device = Device(hub, "dev-x", self_signed("any name"), tmp_path)
+    hub.add_device("dev-x", thumbprints=["00" * 20, digest(device.pem, algorithm)])
+    await receives(hub, make(device.credential(file=False), device.context(version)), "dev-x")
+
+
+async def test_a_certificate_that_is_known_by_its_thumbprint_is_good_after_its_end(
+    hub: LocalHub, make: Make, tmp_path: Path
+) -> None:
+    device = Device(hub, "dev-x", self_signed("any name", days=-1), tmp_path)
+    hub.add_device("dev-x", certificate_pem=device.pem)
+    await receives(hub, make(device.credential(), hub.ssl_context()), "dev-x")
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "reason"), [(-2, -1, "has expired"), (1, 2, "is not valid yet")], ids=["expired", "early"]
+)
+async def test_a_certificate_of_an_authority_is_good_between_its_dates(
+    hub: LocalHub, make: Make, tmp_path: Path, refused: Refusal, begin: int, end: int, reason: str
+) -> None:
+    authority, now = trustme.CA(), datetime.now(UTC)
+    issued = authority.issue_cert(
+        "any.name",
+        common_name="dev-x",
+        not_before=now + timedelta(days=begin),
+        not_after=now + timedelta(days=end),
+    )
+    device = Device(hub, "dev-x", issued.private_key_and_cert_chain_pem.bytes(), tmp_path)
     hub.add_device("dev-x", ca_signed=True)
-    device = Device(hub, "dev-x", self_signed("dev-x"), tmp_path)
+    hub.add_certificate_authority(authority.cert_pem.bytes())
+    await refused(make(device.credential(), hub.ssl_context()), f"it, or one that vouches for it, {reason}")
+
+
+async def test_authorities_between_come_with_the_certificate(
+    hub: LocalHub, make: Make, tmp_path: Path, refused: Refusal
+) -> None:
+    root = trustme.CA()
+    issued = root.create_child_ca().create_child_ca().issue_cert("any.name", common_name="dev-x")
+    whole = Device(hub, "dev-x", issued.private_key_and_cert_chain_pem.bytes(), tmp_path)
+    hub.add_device("dev-x", ca_signed=True)
+    hub.add_certificate_authority(root.cert_pem.bytes())
+    await receives(hub, make(whole.credential(), hub.ssl_context()), "dev-x")
+    alone = Device(hub, "dev-x", issued.private_key_pem.bytes() + issued.cert_chain_pems[0].bytes(), tmp_path)
+    await refused(make(alone.credential(), hub.ssl_context()), "it leads to no authority that the hub knows")
+
+
+@pytest.fixture
+def strict(hub: LocalHub) -> LocalHub:
+    """A hub that refuses certificates in the handshake, as a gateway in front of a hub may."""
+    hub._tls.openssl.set_verify(SSL.VERIFY_PEER, lambda _connection, _certificate, _error, _depth, ok: bool(ok))
+    return hub
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_certificate_that_is_refused_in_the_handshake(
+    strict: LocalHub, make: Make, tmp_path: Path, version: ssl.TLSVersion, refused: Refusal
+) -> None:
+    strict.add_device("dev-x", ca_signed=True)
+    device = Device(strict, "dev-x", self_signed("dev-x"), tmp_path)
     error = await refused(make(device.credential(file=False), device.context(version)), "refused a TLS handshake")
-    assert str(error) == f"localhost:{hub.port} refused the client's certificate (TLS alert: unknown ca)"
+    assert str(error) == f"localhost:{strict.port} refused the client's certificate (TLS alert: unknown ca)"
     assert not error.transient
 
 
 async def test_a_device_that_is_refused_ends_the_connection_itself(
-    hub: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    strict: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "REFUSED_SECONDS", 60.0)
-    device = Device(hub, "dev-x", self_signed("dev-x"), tmp_path)
+    device = Device(strict, "dev-x", self_signed("dev-x"), tmp_path)
     with anyio.fail_after(5):
         stream = await anyio.connect_tcp(
-            "localhost", hub.port, ssl_context=device.context(), tls_hostname="localhost", tls_standard_compatible=False
+            "localhost",
+            strict.port,
+            ssl_context=device.context(),
+            tls_hostname="localhost",
+            tls_standard_compatible=False,
         )
         # With TLS 1.3 the device has done its part of the handshake, and does not know yet that the hub refuses it.
         await stream.send(b"x" * 100_000)
         with pytest.raises(ssl.SSLError, match="ALERT_UNKNOWN_CA"):
             await stream.receive()
         await anyio.wait_all_tasks_blocked()
-        (refusing,) = hub._listeners[0]._greeting  # reads on, lest what it has not read costs the device the alert
+        (refusing,) = strict._listeners[0]._greeting  # reads on, lest what it has not read costs the device the alert
         await anyio.aclose_forcefully(stream)
         await asyncio.wait([refusing])
 
 
 async def test_a_device_that_is_refused_and_stays_is_dropped(
-    hub: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    strict: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "REFUSED_SECONDS", 0.01)
-    device = Device(hub, "dev-x", self_signed("dev-x"), tmp_path)
+    device = Device(strict, "dev-x", self_signed("dev-x"), tmp_path)
     with anyio.fail_after(5):
         stream = await anyio.connect_tcp(
-            "localhost", hub.port, ssl_context=device.context(), tls_hostname="localhost", tls_standard_compatible=False
+            "localhost",
+            strict.port,
+            ssl_context=device.context(),
+            tls_hostname="localhost",
+            tls_standard_compatible=False,
         )
         with pytest.raises(ssl.SSLError, match="ALERT_UNKNOWN_CA"):
             await stream.receive()
@@ -246,7 +316,7 @@ async def test_a_certificate_for_another_name(hub: LocalHub, make: Make, tmp_pat
     device = Device(hub, "dev-x", hub.issue_certificate("dev-y"), tmp_path)
     await refused(
         make(device.credential(), hub.ssl_context()),
-        "no registered authority has issued the certificate for this device",
+        "the common name of the certificate is not the device id",
     )
 
 
@@ -259,7 +329,7 @@ async def test_a_device_cannot_issue_certificates_to_others(
     forged = owner.issue_cert("any.name", common_name="dev-x").private_key_and_cert_chain_pem.bytes()
     await refused(
         make(Device(hub, "dev-x", forged, tmp_path).credential(), hub.ssl_context()),
-        "no registered authority has issued the certificate for this device",
+        "no registered authority vouches for the certificate: it leads to no authority that the hub knows",
     )
 
 
@@ -366,7 +436,7 @@ async def test_no_secret_shows(hub: LocalHub, make: Make, tmp_path: Path, caplog
         async with DeviceReceiver(make(device.credential(), hub.ssl_context())) as receiver:
             await anext(aiter(receiver))
     shown = f"{caught.value!r} {caught.value.__cause__!r} {caplog.text}"
-    assert "refused a TLS handshake: CERTIFICATE_VERIFY_FAILED" in shown
+    assert "no such device" in shown
     for line in device.pem.decode().splitlines():
         assert line not in shown
     assert str(tmp_path) not in shown

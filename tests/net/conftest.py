@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+import trustme
 from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSListener
-
-from c2dkit.hub._authority import CertificateAuthority
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -121,17 +120,19 @@ async def pump(source: ByteStream, sink: ByteStream) -> None:
 
 
 @pytest.fixture
-def authority() -> CertificateAuthority:
-    return CertificateAuthority()
+def authority() -> trustme.CA:
+    return trustme.CA()
 
 
 @pytest.fixture
-def server_context(authority: CertificateAuthority) -> ssl.SSLContext:
+def server_context(authority: trustme.CA) -> ssl.SSLContext:
     """What a server on localhost shows."""
-    return authority.server_context()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost", "127.0.0.1", "::1").configure_cert(context)
+    return context
 
 
 @pytest.fixture
-def trust(authority: CertificateAuthority) -> ssl.SSLContext:
+def trust(authority: trustme.CA) -> ssl.SSLContext:
     """What a client needs for it."""
-    return ssl.create_default_context(cadata=authority.ca_pem.decode())
+    return ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())

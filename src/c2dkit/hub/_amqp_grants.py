@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from c2dkit.hub._auth import Grant
+    from c2dkit.hub._certificates import ClientCertificate
     from c2dkit.hub._core import HubCore
     from c2dkit.hub._guests import Guests
     from c2dkit.hub._timers import Timer
@@ -25,12 +26,17 @@ MAX_GRANTS: Final = 1000
 class Grants:
     """The grants of one connection; a token that is put again takes the place of the one before.
 
-    ``certificate`` is that of the TLS handshake, if any, and goes as far as it goes for devices. ``on_expired`` is called
-    whenever a grant has gone. ``guests`` is told whom the tokens stand for.
+    ``certificate`` is that of the TLS handshake, if any, whoever its bearer is, and counts once it has proved a device.
+    ``on_expired`` is called whenever a grant has gone. ``guests`` is told whom the tokens stand for.
     """
 
     def __init__(
-        self, core: HubCore, certificate: bytes | None, on_expired: Callable[[], None], *, guests: Guests
+        self,
+        core: HubCore,
+        certificate: ClientCertificate | None,
+        on_expired: Callable[[], None],
+        *,
+        guests: Guests,
     ) -> None:
         self.guests = guests
         self.certificate = certificate
@@ -38,9 +44,10 @@ class Grants:
         self._on_expired = on_expired
         self._grants: dict[tuple[str | None, str], Grant] = {}
         self._timer: Timer[datetime] | None = None
+        self._certified = False
 
     def __bool__(self) -> bool:
-        return bool(self._grants) or self.certificate is not None
+        return bool(self._grants) or self._certified
 
     @property
     def device_ids(self) -> Collection[str]:
@@ -77,12 +84,15 @@ class Grants:
         for grant in self._grants.values():
             if grant.device_id in (None, device_id):
                 try:
-                    return self._core.auth.require_device(grant, device_id)
+                    self._core.auth.require_device(grant, device_id)
                 except UnauthorizedError as error:
                     refusal = error
-        if self.certificate is not None:
-            return self._core.auth.require_certificate(self.certificate, device_id)
-        raise refusal
+                else:
+                    return
+        if self.certificate is None:
+            raise refusal
+        self._core.auth.require_certificate(self.certificate, device_id)
+        self._certified = True
 
     def require_service(self, path: str) -> None:
         """Check that a grant gives ServiceConnect on an endpoint.

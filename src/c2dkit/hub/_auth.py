@@ -13,14 +13,14 @@ from urllib.parse import unquote
 
 from c2dkit._errors import UnauthorizedError
 from c2dkit._rules import sas
-from c2dkit.hub._certificates import thumbprints
+from c2dkit.hub._certificates import common_name, thumbprints
 from c2dkit.hub._identities import Authentication, Policy, Right
 from c2dkit.hub._issuers import check_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from c2dkit.hub._certificates import TrustedCertificates
+    from c2dkit.hub._certificates import ClientCertificate
     from c2dkit.hub._identities import Device
     from c2dkit.hub._issuers import TokenIssuer
     from c2dkit.hub._state import HubState
@@ -66,7 +66,6 @@ class Authenticator:
         policies: The shared access policies by name.
         host_names: The names that the hub goes by, without ports.
         now: The hub's clock.
-        certificates: Knows the certificate authorities.
         issuers: Whose tokens are taken for those of Entra ID.
 
     Attributes:
@@ -80,7 +79,6 @@ class Authenticator:
         host_names: Collection[str],
         now: Callable[[], datetime],
         *,
-        certificates: TrustedCertificates,
         issuers: Iterable[TokenIssuer] = (),
     ) -> None:
         self._state = state
@@ -88,7 +86,6 @@ class Authenticator:
         self._host_names = tuple(host_names)
         self._short_names = frozenset(name.partition(".")[0].lower() for name in host_names)
         self._now = now
-        self._certificates = certificates
         self.on_verified: Callable[[Grant], None] = lambda _: None
         self._issuers = {issuer.name: issuer for issuer in issuers}
 
@@ -173,8 +170,10 @@ class Authenticator:
         if not self._covers(grant.resource, f"devices/{device_id}"):
             raise UnauthorizedError("the token's resource does not cover the device")
 
-    def require_certificate(self, certificate: bytes | None, device_id: str) -> None:
-        """Check that the certificate of a TLS handshake, in DER, lets its bearer connect as a device.
+    def require_certificate(self, certificate: ClientCertificate | None, device_id: str) -> None:
+        """Check that the certificate of a TLS handshake lets its bearer connect as a device.
+
+        One that is known by its thumbprint is good whatever its dates and whoever issued it (the dates inferred).
 
         Raises:
             UnauthorizedError: It does not, or there is none.
@@ -186,11 +185,13 @@ class Authenticator:
             case Authentication.SAS:
                 raise UnauthorizedError("the device signs in with a key, not with a certificate")
             case Authentication.SELF_SIGNED:
-                if thumbprints(certificate).isdisjoint(device.thumbprints):
+                if thumbprints(certificate.der).isdisjoint(device.thumbprints):
                     raise UnauthorizedError("the certificate has neither of the device's thumbprints")
             case Authentication.CERTIFICATE_AUTHORITY:
-                if self._certificates.issued_to(certificate) != device_id:
-                    raise UnauthorizedError("no registered authority has issued the certificate for this device")
+                if certificate.flaw is not None:
+                    raise UnauthorizedError(f"no registered authority vouches for the certificate: {certificate.flaw}")
+                if common_name(certificate.der) != device_id:
+                    raise UnauthorizedError("the common name of the certificate is not the device id")
 
     def require_service(self, grant: Grant, right: Right, path: str = "") -> None:
         """Check that a grant is in time, still holds and gives a right to an endpoint, for example ``"messages/devicebound"``.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING, Final
 
 try:
@@ -15,6 +14,8 @@ except ModuleNotFoundError as error:
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from OpenSSL import SSL
 
 from c2dkit._errors import InvalidInputError
 
@@ -47,20 +48,9 @@ class CertificateAuthority:
         """The authority's certificate, PEM: what clients must trust."""
         return self._authority.cert_pem.bytes()
 
-    def server_context(self, host_names: Iterable[str] = ()) -> ssl.SSLContext:
-        """Return a TLS 1.2+ server context with a certificate for the loopback names and ``host_names``.
-
-        It asks clients for a certificate and does without, but refuses one that it does not trust; it trusts none yet.
-        """
-        names = dict.fromkeys((*_LOOPBACK, *host_names))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.sslobject_class = _ServerSide
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.verify_mode = ssl.CERT_OPTIONAL
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a device's certificate is trusted whoever issued it
-        certificate = self._authority.issue_cert(*names)
-        certificate.configure_cert(context)  # pyright: ignore[reportUnknownMemberType] - it also takes pyOpenSSL's
-        return context
+    def certify(self, context: SSL.Context, host_names: Iterable[str] = ()) -> None:
+        """Give a server's TLS context a certificate for the loopback names and ``host_names``."""
+        self._authority.issue_cert(*dict.fromkeys((*_LOOPBACK, *host_names))).configure_cert(context)
 
     def issue_device_certificate(self, device_id: str) -> bytes:
         """Return a fresh private key and a certificate with that common name, PEM, for a client.
@@ -72,20 +62,3 @@ class CertificateAuthority:
             raise InvalidInputError(f"a certificate names device ids of at most {MAX_COMMON_NAME} characters")
         issued = self._authority.issue_cert(_DEVICE_NAME, common_name=device_id)
         return issued.private_key_and_cert_chain_pem.bytes()
-
-
-class _ServerSide(ssl.SSLObject):
-    """Has the alert of a handshake that failed sent; anyio would drop it, and the client would not learn the reason."""
-
-    _failure: ssl.SSLError | None = None
-
-    def do_handshake(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-        try:
-            super().do_handshake()
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise
-        except ssl.SSLError as error:
-            self._failure = error
-            raise ssl.SSLWantWriteError from error  # whoever calls sends what waits, and calls again

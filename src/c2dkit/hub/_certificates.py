@@ -1,4 +1,4 @@
-"""The client certificates that a hub lets through its TLS handshakes, and whose they are.
+"""Clients' certificates: what the TLS handshake made of one, by what thumbprints it is known, and whom it names.
 
 Source: IoT Hub developer guide, "Authenticate identities with X.509 certificates".
 """
@@ -6,71 +6,67 @@ Source: IoT Hub developer guide, "Authenticate identities with X.509 certificate
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from anyio.streams.tls import TLSAttribute
+from anyio import TypedAttributeSet, typed_attribute
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from c2dkit._errors import InvalidInputError
 
 if TYPE_CHECKING:
-    import ssl
+    from collections.abc import Sequence
 
     from anyio.abc import ByteStream
 
-__all__ = ["TrustedCertificates", "peer_certificate", "thumbprints"]
+__all__ = [
+    "ClientCertificate",
+    "PeerAttribute",
+    "common_name",
+    "peer_certificate",
+    "read_authority",
+    "thumbprint_of",
+    "thumbprints",
+]
+
+# OpenSSL's numbers, as in its x509_vfy.h.
+_WORDS: Final = {
+    1: "nobody has verified its chain",
+    9: "it, or one that vouches for it, is not valid yet",
+    10: "it, or one that vouches for it, has expired",
+    **dict.fromkeys((2, 18, 19, 20, 21, 27), "it leads to no authority that the hub knows"),
+}
+_NOT_VERIFIED: Final = 1
 
 
-class TrustedCertificates:
-    """What devices' certificates are checked against; it can grow while the hub listens.
+class ClientCertificate(NamedTuple):
+    """What a client showed in the TLS handshake, and has the key of.
 
-    Args:
-        context: Of the hub's TLS handshakes, which get to trust what is added here.
+    Attributes:
+        der: The certificate.
+        flaw: Why no registered authority vouches for it; None where one does.
     """
 
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        self._authorities: list[x509.Certificate] = []
+    der: bytes
+    flaw: str | None
 
-    def add_device(self, pem: bytes) -> str:
-        """Let the bearer of one certificate in, whoever issued it, and return its thumbprint (SHA-256).
+    @classmethod
+    def verified(cls, der: bytes, verdicts: Sequence[int]) -> ClientCertificate:
+        """Make one from what OpenSSL said of each certificate of its chain: 0, or an error's number."""
+        first = next(filter(None, verdicts), 0 if verdicts else _NOT_VERIFIED)
+        return cls(der, _WORDS.get(first, f"OpenSSL does not accept its chain (error {first})") if first else None)
 
-        Raises:
-            InvalidInputError: It is no certificate in PEM.
-        """
-        der = self._trust(_read(pem))
-        return hashlib.sha256(der).hexdigest().upper()
 
-    def add_authority(self, pem: bytes) -> None:
-        """Let the bearers of all certificates in that this one has signed.
+class PeerAttribute(TypedAttributeSet):
+    """What a stream of the hub knows of its client."""
 
-        Raises:
-            InvalidInputError: It is no certificate in PEM, or not one of a certificate authority.
-        """
-        authority = _read(pem)
-        if not _may_sign(authority):
-            raise InvalidInputError("the certificate is not one of a certificate authority (basic constraints)")
-        self._trust(authority)
-        self._authorities.append(authority)
+    certificate: ClientCertificate | None = typed_attribute()
 
-    def issued_to(self, der: bytes) -> str | None:
-        """Return the common name of a certificate that an authority has signed itself; None for any other.
 
-        That the handshake verified a chain says less: one that ends at a device's own certificate is not enough.
-        """
-        certificate = x509.load_der_x509_certificate(der)
-        if not any(_is_issued_by(certificate, authority) for authority in self._authorities):
-            return None
-        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        return str(names[0].value) if len(names) == 1 else None
-
-    def _trust(self, certificate: x509.Certificate) -> bytes:
-        der = certificate.public_bytes(Encoding.DER)
-        self._context.load_verify_locations(cadata=der)
-        return der
+def peer_certificate(stream: ByteStream) -> ClientCertificate | None:
+    """Return what the client showed in the TLS handshake; None for nothing."""
+    return stream.extra(PeerAttribute.certificate, None)  # noqa: S610 - anyio's, not Django's
 
 
 def thumbprints(der: bytes) -> frozenset[str]:
@@ -79,10 +75,31 @@ def thumbprints(der: bytes) -> frozenset[str]:
     return frozenset(digest.hexdigest().upper() for digest in (sha1, hashlib.sha256(der)))
 
 
-def peer_certificate(stream: ByteStream) -> bytes | None:
-    """Return the certificate (DER) that the client showed in the TLS handshake, which has verified it; None for none."""
-    certificate: bytes | None = stream.extra(TLSAttribute.peer_certificate_binary, None)  # noqa: S610 - not Django's
-    return certificate
+def thumbprint_of(pem: bytes) -> str:
+    """Return a certificate's thumbprint (SHA-256).
+
+    Raises:
+        InvalidInputError: It is no certificate in PEM.
+    """
+    return hashlib.sha256(_read(pem).public_bytes(Encoding.DER)).hexdigest().upper()
+
+
+def common_name(der: bytes) -> str | None:
+    """Return the name that a certificate is for; None where it has none, or several."""
+    names = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if len(names) == 1 else None
+
+
+def read_authority(pem: bytes) -> x509.Certificate:
+    """Read the certificate of an authority.
+
+    Raises:
+        InvalidInputError: It is no certificate in PEM, or not one of a certificate authority.
+    """
+    authority = _read(pem)
+    if not _may_sign(authority):
+        raise InvalidInputError("the certificate is not one of a certificate authority (basic constraints)")
+    return authority
 
 
 def _read(pem: bytes) -> x509.Certificate:
@@ -97,11 +114,3 @@ def _may_sign(certificate: x509.Certificate) -> bool:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
         return False
-
-
-def _is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except (InvalidSignature, TypeError, ValueError):
-        return False
-    return True

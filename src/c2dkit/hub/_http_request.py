@@ -11,12 +11,13 @@ from c2dkit._errors import MessageLockLostError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from c2dkit.hub._certificates import ClientCertificate
     from c2dkit.hub._peer import Peer
 
 __all__ = ["NO_CONTENT", "Reply", "Request", "lock_of"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """A request.
 
@@ -26,11 +27,12 @@ class Request:
         query: The parameters by name; "" for one without a value.
         authorization: The header, a secret, or None.
         headers: All headers, names in any case.
-        certificate: What the client showed in the TLS handshake, in DER, or None.
+        certificate: What the client showed in the TLS handshake, or None.
         if_match: The header, or None.
         host: The ``Host`` header, which a browser takes from the address that it was given; "" for none.
         peer: Who asks.
         body: As it came, empty where the endpoint has no need of one.
+        granted: Whether token or certificate has been found good.
     """
 
     method: str
@@ -38,11 +40,12 @@ class Request:
     query: Mapping[str, str]
     authorization: str | None = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
-    certificate: bytes | None
+    certificate: ClientCertificate | None
     if_match: str | None
     host: str
     peer: Peer
     body: bytes = field(default=b"", repr=False)
+    granted: bool = False
 
 
 class Reply(NamedTuple):

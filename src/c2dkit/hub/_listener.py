@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import anyio
 from anyio.abc import SocketAttribute
-from anyio.streams.tls import TLSStream
+
+from c2dkit.hub._tls import HandshakeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from anyio.abc import ByteStream, SocketListener, SocketStream
+
+    from c2dkit.hub._tls import TlsContext, TlsStream
 
 __all__ = ["Door", "Listener", "Visit"]
 
@@ -61,7 +63,7 @@ class Listener:
 
     def __init__(
         self,
-        context: ssl.SSLContext,
+        context: TlsContext,
         doors: Mapping[bytes, Door],
         *,
         timeout: Callable[[float], AbstractAsyncContextManager[object]] = asyncio.timeout,
@@ -137,11 +139,11 @@ class Listener:
             return
         await anyio.aclose_forcefully(stream)
 
-    async def _encrypt(self, stream: SocketStream) -> TLSStream:
+    async def _encrypt(self, stream: SocketStream) -> TlsStream:
         try:
-            return await TLSStream.wrap(stream, server_side=True, ssl_context=self._context, standard_compatible=False)
-        except ssl.SSLError as error:
-            log.info("refused a TLS handshake: %s", error.reason)
+            return await self._context.accept(stream)
+        except HandshakeError as error:
+            log.info("refused a TLS handshake: %s", error)
             await _await_end(stream)
             raise
 

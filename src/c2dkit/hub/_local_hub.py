@@ -14,7 +14,7 @@ import anyio
 from c2dkit._errors import ClosedError, InvalidInputError
 from c2dkit.hub._amqp import AmqpDoor
 from c2dkit.hub._auth import Authenticator
-from c2dkit.hub._certificates import TrustedCertificates
+from c2dkit.hub._certificates import read_authority, thumbprint_of
 from c2dkit.hub._clock import HubClock
 from c2dkit.hub._core import HubCore
 from c2dkit.hub._data import HubData
@@ -27,6 +27,7 @@ from c2dkit.hub._keys import Keys, is_loopback
 from c2dkit.hub._listener import Listener
 from c2dkit.hub._mqtt import MqttDoor
 from c2dkit.hub._options import HubOptions
+from c2dkit.hub._tls import TlsContext
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -252,7 +253,7 @@ class LocalHub:
             ServiceError: There is such a device (409001).
         """
         pems = [pem for pem in (certificate_pem, secondary_certificate_pem) if pem is not None]
-        known = [*map(self._certificates.add_device, pems), *thumbprints]
+        known = [*map(thumbprint_of, pems), *thumbprints]
         if sum((bool(primary_key or secondary_key), bool(pems), len(known) > len(pems), ca_signed)) > 1:
             raise InvalidInputError("a device signs in in one way: keys, certificates, thumbprints or ca_signed")
         authentication = Authentication.CERTIFICATE_AUTHORITY if ca_signed else Authentication.SAS
@@ -311,12 +312,14 @@ class LocalHub:
         return self._data.authority.issue_device_certificate(device_id)
 
     def add_certificate_authority(self, certificate: bytes) -> None:
-        """Trust the certificates for devices that the owner of this one (PEM) has signed itself.
+        """Trust the certificates for devices that the owner of this one (PEM) has signed, directly or through others.
+
+        A device shows the certificates in between in its handshake. What is trusted counts from the next handshake on.
 
         Raises:
             InvalidInputError: It is no certificate in PEM, or not one of a certificate authority.
         """
-        self._certificates.add_authority(certificate)
+        self._tls.add_authority(read_authority(certificate))
         self._data.trust(certificate)
 
     @property
@@ -412,7 +415,6 @@ class LocalHub:
             self._policies.by_name,
             {*LOOPBACK, _in_a_string(self.host)},
             self.clock.now,
-            certificates=self._certificates,
             issuers=self._issuers,
         )
         self._core = HubCore(
@@ -421,7 +423,7 @@ class LocalHub:
         self._core.start()
         doors = _doors(self._core, self._data)
         for port in self._ports:
-            listener = Listener(self._context, doors, timeout=self._core.patience.timeout)
+            listener = Listener(self._tls, doors, timeout=self._core.patience.timeout)
             await listener.open(self._bind, port)
             self._listeners.append(listener)
         if self._data.store is None:
@@ -436,10 +438,10 @@ class LocalHub:
 
     def _trust(self) -> None:
         """Begin anew with the handshakes: with the hub's own authority and those that are trusted."""
-        self._context = self._data.authority.server_context([self.host])
-        self._certificates = TrustedCertificates(self._context)
+        self._tls = TlsContext()
+        self._data.authority.certify(self._tls.openssl, [self.host])
         for pem in (self._data.authority.ca_pem, *self._data.authorities):
-            self._certificates.add_authority(pem)
+            self._tls.add_authority(read_authority(pem))
 
     def _check_authority(self) -> None:
         if self._data_dir is not None and self._data.store is None:

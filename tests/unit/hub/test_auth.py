@@ -13,7 +13,7 @@ import trustme
 from c2dkit._errors import UnauthorizedError
 from c2dkit._rules import sas
 from c2dkit.hub._auth import Authenticator
-from c2dkit.hub._certificates import TrustedCertificates, thumbprints
+from c2dkit.hub._certificates import ClientCertificate, thumbprints
 from c2dkit.hub._identities import Authentication, DeviceSettings, Policy, Right
 from c2dkit.hub._issuers import TokenIssuer
 from c2dkit.hub._keys import Keys
@@ -39,13 +39,11 @@ class Bench:
         self.state.add_device("d1", DeviceSettings(primary_key=KEY))
         self.state.add_device("d2")
         self.policies = {**Policies(Keys()).by_name, "none": Policy(name="none", rights=frozenset())}
-        self.certificates = TrustedCertificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
         self.auth = Authenticator(
             self.state,
             self.policies,
             [HOST, "localhost"],
             lambda: self.now,
-            certificates=self.certificates,
             issuers=[ISSUER],
         )
 
@@ -294,14 +292,18 @@ def test_a_token_of_entra_id_is_no_password_of_sasl_plain(bench: Bench) -> None:
 
 
 def test_a_hub_without_issuers_takes_no_token_of_entra_id(bench: Bench) -> None:
-    auth = Authenticator(bench.state, bench.policies, [HOST], lambda: NOW, certificates=bench.certificates)
+    auth = Authenticator(bench.state, bench.policies, [HOST], lambda: NOW)
 
     with refused("not one that the hub trusts"):
         auth.verify(f"Bearer {ISSUER.token(not_before=NOW)}")
 
 
-def der(certificate: trustme.LeafCert) -> bytes:
-    return ssl.PEM_cert_to_DER_cert(certificate.cert_chain_pems[0].bytes().decode())
+FLAW = "it leads to no authority that the hub knows"
+
+
+def shown(common_name: str | None = "d1", *, flaw: str | None = FLAW) -> ClientCertificate:
+    certificate = trustme.CA().issue_cert("any.name", common_name=common_name)
+    return ClientCertificate(ssl.PEM_cert_to_DER_cert(certificate.cert_chain_pems[0].bytes().decode()), flaw)
 
 
 def x509(bench: Bench, authentication: Authentication, *known: str) -> None:
@@ -310,12 +312,11 @@ def x509(bench: Bench, authentication: Authentication, *known: str) -> None:
 
 
 def test_a_certificate_is_known_by_either_thumbprint_of_either_length(bench: Bench) -> None:
-    authority = trustme.CA()
-    one, other, stranger = (der(authority.issue_cert("any.name")) for _ in range(3))
-    sha1, sha256 = sorted(thumbprints(one), key=len)
+    one, other, stranger = shown(), shown(), shown(flaw=None)
+    sha1, sha256 = sorted(thumbprints(one.der), key=len)
     assert (len(sha1), len(sha256)) == (40, 64)
     for known in (sha1, sha256):
-        x509(bench, Authentication.SELF_SIGNED, *thumbprints(other), known)
+        x509(bench, Authentication.SELF_SIGNED, *thumbprints(other.der), known)
         bench.auth.require_certificate(one, "d1")
         bench.auth.require_certificate(other, "d1")
         with refused("neither of the device's thumbprints"):
@@ -323,35 +324,36 @@ def test_a_certificate_is_known_by_either_thumbprint_of_either_length(bench: Ben
 
 
 def test_a_certificate_of_an_authority_is_for_the_device_that_it_names(bench: Bench) -> None:
-    known, stranger = trustme.CA(), trustme.CA()
-    bench.certificates.add_authority(known.cert_pem.bytes())
     x509(bench, Authentication.CERTIFICATE_AUTHORITY)
 
-    bench.auth.require_certificate(der(known.issue_cert("any.name", common_name="d1")), "d1")
-    for certificate in (
-        known.issue_cert("any.name", common_name="d2"),
-        known.issue_cert("d1"),
-        stranger.issue_cert("any.name", common_name="d1"),
-    ):
-        with refused("no registered authority has issued the certificate for this device"):
-            bench.auth.require_certificate(der(certificate), "d1")
+    bench.auth.require_certificate(shown("d1", flaw=None), "d1")
+    for common_name in ("d2", "D1", None):
+        with refused("the common name of the certificate is not the device id"):
+            bench.auth.require_certificate(shown(common_name, flaw=None), "d1")
+
+
+def test_a_certificate_that_no_authority_vouches_for_is_refused_with_the_reason(bench: Bench) -> None:
+    x509(bench, Authentication.CERTIFICATE_AUTHORITY, *thumbprints(shown().der))
+
+    with refused(f"no registered authority vouches for the certificate: {FLAW}"):
+        bench.auth.require_certificate(shown(), "d1")
 
 
 def test_whoever_signs_in_with_one_cannot_use_the_other(bench: Bench) -> None:
-    certificate = der(trustme.CA().issue_cert("any.name", common_name="d1"))
+    certificate = shown(flaw=None)
     token = bench.device_token()
 
     with refused("with a key, not with a certificate"):
         bench.auth.require_certificate(certificate, "d1")
-    x509(bench, Authentication.SELF_SIGNED, *thumbprints(certificate))
+    x509(bench, Authentication.SELF_SIGNED, *thumbprints(certificate.der))
     bench.auth.require_certificate(certificate, "d1")
     with refused("with a certificate, not with a key"):
         bench.auth.device(token, "d1")
 
 
 def test_a_certificate_needs_a_device_that_is_there_and_enabled(bench: Bench) -> None:
-    certificate = der(trustme.CA().issue_cert("any.name"))
-    x509(bench, Authentication.SELF_SIGNED, *thumbprints(certificate))
+    certificate = shown()
+    x509(bench, Authentication.SELF_SIGNED, *thumbprints(certificate.der))
 
     with refused("neither a token nor a client certificate"):
         bench.auth.require_certificate(None, "d1")

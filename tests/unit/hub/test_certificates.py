@@ -6,12 +6,7 @@ import pytest
 import trustme
 
 from c2dkit._errors import InvalidInputError
-from c2dkit.hub._certificates import TrustedCertificates, thumbprints
-
-
-def trusted() -> tuple[TrustedCertificates, ssl.SSLContext]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    return TrustedCertificates(context), context
+from c2dkit.hub._certificates import ClientCertificate, common_name, read_authority, thumbprint_of, thumbprints
 
 
 def leaf_pem(certificate: trustme.LeafCert) -> bytes:
@@ -22,60 +17,42 @@ def der(pem: bytes) -> bytes:
     return ssl.PEM_cert_to_DER_cert(pem.decode())
 
 
-def test_a_devices_certificate_is_trusted_and_named_by_its_thumbprint() -> None:
-    certificates, context = trusted()
+def test_a_certificate_is_known_by_its_thumbprints() -> None:
     pem = leaf_pem(trustme.CA().issue_cert("any.name", common_name="d1"))
-
-    thumbprint = certificates.add_device(pem)
-
-    assert thumbprint in thumbprints(der(pem))
-    assert len(thumbprint) == 64
-    assert context.cert_store_stats()["x509"] == 1
-    assert certificates.add_device(pem) == thumbprint  # twice is no mistake: two devices may share one
-    assert certificates.issued_to(der(pem)) is None
+    assert thumbprint_of(pem) in thumbprints(der(pem))
+    assert {len(each) for each in thumbprints(der(pem))} == {40, 64}
 
 
-def test_a_certificate_belongs_to_whom_a_registered_authority_issued_it() -> None:
-    certificates, context = trusted()
+def test_the_name_of_a_certificate_is_its_one_common_name() -> None:
     authority = trustme.CA()
-    certificates.add_authority(authority.cert_pem.bytes())
-
-    assert context.cert_store_stats()["x509_ca"] == 1
-    assert certificates.issued_to(der(leaf_pem(authority.issue_cert("n.n", common_name="d1")))) == "d1"
-    assert certificates.issued_to(der(leaf_pem(authority.issue_cert("n.n")))) is None
-    assert certificates.issued_to(der(leaf_pem(trustme.CA().issue_cert("n.n", common_name="d1")))) is None
+    assert common_name(der(leaf_pem(authority.issue_cert("n.n", common_name="d1")))) == "d1"
+    assert common_name(der(leaf_pem(authority.issue_cert("n.n")))) is None
 
 
-def test_a_devices_own_certificate_makes_its_owner_no_authority() -> None:
-    certificates, _ = trusted()
-    owner = trustme.CA()  # a self-signed certificate that says it may sign, as openssl makes them by default
-    certificates.add_device(owner.cert_pem.bytes())
-
-    assert certificates.issued_to(der(leaf_pem(owner.issue_cert("n.n", common_name="another-device")))) is None
-
-
-def test_an_authority_between_counts_once_it_is_registered_itself() -> None:
-    certificates, _ = trusted()
-    root = trustme.CA()
-    between = root.create_child_ca()
-    certificate = der(leaf_pem(between.issue_cert("n.n", common_name="d1")))
-    certificates.add_authority(root.cert_pem.bytes())
-    assert certificates.issued_to(certificate) is None
-    certificates.add_authority(between.cert_pem.bytes())
-    assert certificates.issued_to(certificate) == "d1"
+@pytest.mark.parametrize(
+    ("verdicts", "flaw"),
+    [
+        ([0, 0], None),
+        ([], "nobody has verified its chain"),
+        ([0, 10], "it, or one that vouches for it, has expired"),
+        ([20, 21, 10, 0], "it leads to no authority that the hub knows"),
+        ([26, 0], "OpenSSL does not accept its chain (error 26)"),
+    ],
+)
+def test_the_first_thing_that_openssl_has_against_a_chain_is_its_flaw(verdicts: list[int], flaw: str | None) -> None:
+    assert ClientCertificate.verified(b"der", verdicts) == (b"der", flaw)
 
 
 @pytest.mark.parametrize("pem", [b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
 def test_what_is_no_certificate_is_refused(pem: bytes) -> None:
-    certificates, _ = trusted()
     with pytest.raises(InvalidInputError, match="not one in PEM"):
-        certificates.add_device(pem)
+        thumbprint_of(pem)
     with pytest.raises(InvalidInputError, match="not one in PEM"):
-        certificates.add_authority(pem)
+        read_authority(pem)
 
 
 def test_an_authority_must_be_one() -> None:
-    certificates, context = trusted()
+    authority = trustme.CA()
+    assert read_authority(authority.cert_pem.bytes()).subject == read_authority(authority.cert_pem.bytes()).issuer
     with pytest.raises(InvalidInputError, match="not one of a certificate authority"):
-        certificates.add_authority(leaf_pem(trustme.CA().issue_cert("n.n")))
-    assert context.cert_store_stats()["x509"] == 0
+        read_authority(leaf_pem(authority.issue_cert("n.n")))
