@@ -69,9 +69,13 @@ class Driver(Generic[EventT]):
     """Runs one engine over one stream until either end is done.
 
     ``handle`` gets each read's events and ``on_closed`` the reason of the end: None after ``aclose`` and after the
-    peer's orderly end of stream. Both are called in the event loop and must not block. A driver belongs to the event
-    loop, not to the task that made it, so closing it from another task is fine. The engine's time is that of ``clock``, by
-    default the event loop's.
+    peer's orderly end of stream; ``on_sent``, if given, is called whenever the stream has taken what it was given. All
+    are called in the event loop and must not block. A driver belongs to the event loop, not to the task that made it,
+    so closing it from another task is fine. The engine's time is that of ``clock``, by default the event loop's.
+
+    Attributes:
+        sending: Whether the stream has not taken yet what it was given. Who has more to say than answers waits for
+            ``on_sent`` then, for a peer that does not read would make the engine keep all of it.
     """
 
     def __init__(
@@ -81,12 +85,15 @@ class Driver(Generic[EventT]):
         *,
         handle: Callable[[Sequence[EventT]], None],
         on_closed: Callable[[Exception | None], None],
+        on_sent: Callable[[], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
+        self.sending = False
         self._stream = stream
         self._engine = engine
         self._handle = handle
         self._on_closed = on_closed
+        self._on_sent = on_sent
         self._loop = asyncio.get_running_loop()
         self._clock: Clock = clock or self._loop
         self._unsent = asyncio.Event()
@@ -175,12 +182,19 @@ class Driver(Generic[EventT]):
                 self._unsent.clear()
                 data = self._engine.data_to_send()
                 if data:
-                    await self._stream.send(data)
+                    await self._send(data)
                 self._keep_time()
         except Exception as error:  # noqa: BLE001 - whatever ends the connection is its cause
             self.finish(error)
         if self._reader is not None:
             self._reader.cancel()
+
+    async def _send(self, data: bytes) -> None:
+        self.sending = True
+        await self._stream.send(data)
+        self.sending = False
+        if self._on_sent is not None:
+            self._on_sent()
 
     async def _release(self) -> None:
         if self._writer is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from c2dkit import CloudSender, DeviceReceiver
 from c2dkit._errors import ClosedError, DeviceNotFoundError, InvalidInputError, ServiceError
 from c2dkit._models import Message
 from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
@@ -133,19 +134,24 @@ async def test_a_slow_handshake_holds_up_nobody_and_is_given_up(monkeypatch: pyt
         await is_closed(await connect(hub))  # a handshake and no first byte
 
 
-async def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 1)
-    async with LocalHub() as hub:
-        first = await connect(hub)
-        await first.send(AMQP_HEADER)
-        await first.receive()
-        await is_closed(await anyio.connect_tcp("localhost", hub.port))
-        await hub.disconnect_all()
-        again = await connect(hub)
-        await again.send(AMQP_HEADER)
-        assert await again.receive()
-        await anyio.aclose_forcefully(again)
-        await anyio.aclose_forcefully(first)
+async def test_where_there_is_no_room_strangers_make_room_and_known_clients_stay() -> None:
+    async with LocalHub(options=HubOptions(max_connections=2)) as hub:
+        with anyio.fail_after(5):
+            async with DeviceReceiver.from_connection_string(
+                hub.device_connection_string("dev-1"), transport="mqtt", ssl_context=hub.ssl_context()
+            ):
+                spoken = await connect(hub)
+                await spoken.send(AMQP_HEADER)
+                await spoken.receive()
+                silent = await connect(hub)  # in the place of the one that has spoken
+                await is_closed(spoken)
+                async with CloudSender.from_connection_string(
+                    hub.service_connection_string, ssl_context=hub.ssl_context()
+                ) as sender:
+                    await is_closed(silent)
+                    await sender.send("dev-1", "hello")
+                    await is_closed(await anyio.connect_tcp("localhost", hub.port))  # now both are known
+                assert hub.connection_count == 1
 
 
 async def test_disconnect_all_drops_every_connection_and_the_hub_goes_on() -> None:

@@ -51,14 +51,23 @@ class Running:
         self.events: list[bytes] = []
         self.causes: list[Exception | None] = []
         self.over = anyio.Event()
+        self.sent = anyio.Event()
         self.driver: Driver[bytes] = Driver(
-            stream, self.engine, handle=self._handle, on_closed=self._closed, clock=clock
+            stream,
+            self.engine,
+            handle=self._handle,
+            on_closed=self._closed,
+            on_sent=self._on_sent,
+            clock=clock,
         )
 
     def _handle(self, events: Sequence[bytes]) -> None:
         self.events.extend(events)
         for event in events:
             self.engine.out += event + b"\n"
+
+    def _on_sent(self) -> None:
+        self.sent.set()
 
     def _closed(self, cause: Exception | None) -> None:
         self.causes.append(cause)
@@ -105,6 +114,21 @@ async def test_what_one_turn_queues_is_written_at_once() -> None:
             run.engine.out += word
             run.driver.wake()
         assert await run.peer.receive() == b"one two three"
+
+
+async def test_it_says_whether_the_stream_takes_more() -> None:
+    async with running() as run:
+        run.driver.start()
+        run.engine.out += bytes(20_000_000)  # more than the sockets hold
+        run.driver.wake()
+        await anyio.wait_all_tasks_blocked()
+        assert run.driver.sending
+        assert not run.sent.is_set()
+        received = 0
+        while received < 20_000_000:
+            received += len(await run.peer.receive())
+        await run.sent.wait()
+        assert not run.driver.sending
 
 
 async def test_the_peers_end_of_stream_is_an_orderly_end() -> None:

@@ -99,6 +99,11 @@ class AmqpVisit:
         self._driver.start(initial)
 
     @property
+    def is_known(self) -> bool:
+        """Whether a token or the certificate has been found good."""
+        return bool(self._grants)
+
+    @property
     def device_ids(self) -> Collection[str]:
         """The devices that have put a token of their own, or have a link."""
         links = {served.device_id for served in self._links if served.device_id is not None}

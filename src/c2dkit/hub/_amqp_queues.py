@@ -32,6 +32,11 @@ SECOND: Final = 1
 """Receiver settle mode second: the receiver settles only after the sender has (AMQP 1.0 part 2, 2.8.3)."""
 
 
+MAX_UNSETTLED: Final = 100
+"""Deliveries of one link that may be unsettled, twice what a device's queue holds: those with locks that have ended are
+among them, so a peer that does not read, or never settles, would be sent the same messages over and over."""
+
+
 class Outgoing(ServedLink[amqp.SenderLink]):
     """A link on which the hub sends, as credit allows."""
 
@@ -67,9 +72,9 @@ class QueueLink(Outgoing):
         self._locks: dict[int, UUID] = {}
 
     def pull(self) -> None:
-        """Lock and send items while there are some and the credit reaches."""
+        """Lock and send items while there are some, the credit reaches, and the peer settles what it gets."""
         try:
-            while self.link.attached and self.link.credit and (parcel := self.take()):
+            while self.link.attached and self._room() and (parcel := self.take()):
                 self._send(parcel)
         except DeviceNotFoundError as error:  # disabled or removed while attached
             self.dismiss(error)
@@ -90,12 +95,17 @@ class QueueLink(Outgoing):
         outcome = self._settle(lock_token, settlement or Settlement.ABANDON)
         if not event.settled:
             self.link.settle(event.delivery_id, outcome)
+        if len(self._locks) == MAX_UNSETTLED - 1:
+            self.pull()
 
     def let_go(self) -> None:
         """Give back at once what the peer holds (inferred)."""
         self._locks.clear()
         self._core.state.release_holder(self)
         self._core.changed()
+
+    def _room(self) -> bool:
+        return self.link.credit > 0 and len(self._locks) < MAX_UNSETTLED
 
     def _send(self, parcel: Parcel) -> None:
         limit = self.link.remote_max_message_size

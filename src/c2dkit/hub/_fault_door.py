@@ -46,6 +46,10 @@ class _Refused:
         self._on_closed = on_closed
         self._closing = asyncio.create_task(self._close())
 
+    @property
+    def is_known(self) -> bool:
+        return False
+
     async def aclose(self) -> None:
         await self._closing
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -53,7 +52,7 @@ MAX_USELESS_BODY_BYTES: Final = 65_536
 """Of a body that no endpoint has need of, or that somebody sends who may not; it is thrown away."""
 
 MAX_REQUEST_BYTES: Final = 1_048_576
-"""Head and body together, and what a client sends on while it is refused."""
+"""Head and body together, what a client sends on while it is refused, and what it sends ahead of the answer."""
 
 IDLE_SECONDS: Final = 60.0
 """How long a connection may take to send a request, counted from the one before."""
@@ -103,6 +102,7 @@ class HttpVisit:
         self._idle: Timer[float] | None = None
         self._tunnel: Visit | None = None
         self._connected = True
+        self._granted = False
         server = web.Server(
             self._respond,
             logger=SILENT,
@@ -115,6 +115,11 @@ class HttpVisit:
         self._transport = BoundedTransport(stream, server(), self._closed)
         self._await_request()
         self._transport.start(initial)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a request has been granted, or the client is known to what is behind the WebSocket."""
+        return self._granted if self._tunnel is None else self._tunnel.is_known
 
     async def aclose(self) -> None:
         """Drop the connection, and what came through its WebSocket."""
@@ -146,12 +151,15 @@ class HttpVisit:
             peer_of(self._stream, "HTTPS"),
         )
         try:
-            body = await _read_body(request, self._core.patience, keep=self._endpoints.takes_body(asked))
+            keep = self._endpoints.takes_body(asked)
+            self._granted |= asked.granted  # a stranger could not send as large a body
+            asked.body = await _read_body(request, self._core.patience, keep=keep)
             if self._meets_fault(url.raw_path):
                 return web.Response(status=503)  # which nobody gets: the connection is over
-            reply = self._endpoints.answer(replace(asked, body=body))
+            reply = self._endpoints.answer(asked)
         except C2dError as error:
             reply = error_reply(error, self._core.clock.now())
+        self._granted |= asked.granted
         return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
 
     def _meets_fault(self, path: str) -> bool:
@@ -170,6 +178,7 @@ class HttpVisit:
         subprotocol = choose_subprotocol(request.headers.get("Sec-WebSocket-Protocol"), self._tunnels)
         if subprotocol is None:
             raise web.HTTPBadRequest(text=f"offer one of the subprotocols {', '.join(self._tunnels)}")
+        self._transport.allowance = None
         websocket = new_websocket(subprotocol)
         await websocket.prepare(request)
         over = asyncio.Event()
@@ -191,7 +200,6 @@ class HttpVisit:
         self._idle = self._core.patience.call_later(IDLE_SECONDS, self._transport.close)
 
     def _stop_waiting(self) -> None:
-        self._transport.allowance = None
         if self._idle is not None:
             self._idle.cancel()
 

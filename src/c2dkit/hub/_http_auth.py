@@ -24,6 +24,7 @@ def require_device(auth: Authenticator, request: Request, device_id: str) -> Non
         auth.require_certificate(request.certificate, device_id)
     else:
         auth.device(request.authorization, device_id)
+    request.granted = True
 
 
 def require_service(auth: Authenticator, request: Request, right: Right, path: str) -> None:
@@ -35,3 +36,4 @@ def require_service(auth: Authenticator, request: Request, right: Right, path: s
     if request.authorization is None:
         raise UnauthorizedError("the request has no Authorization header")
     auth.service(request.authorization, right, path)
+    request.granted = True

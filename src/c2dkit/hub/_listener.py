@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 import anyio
 from anyio.abc import SocketAttribute
 
+from c2dkit.hub._stranger import StrangerStream
 from c2dkit.hub._tls import HandshakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from anyio.abc import ByteStream, SocketListener, SocketStream
@@ -27,9 +29,6 @@ log = logging.getLogger("c2dkit.hub")
 GREETING_SECONDS: Final = 30.0
 """How long a TLS handshake and the first bytes of a protocol may take together."""
 
-MAX_CONNECTIONS: Final = 10_000
-"""How many connections a port keeps at a time; more are closed as they come."""
-
 REFUSED_SECONDS: Final = 1.0
 """How long a client whose TLS handshake failed may take to close the connection."""
 
@@ -37,8 +36,17 @@ RETRY_SECONDS: Final = 0.1
 """How long to wait after the operating system could not accept, for want of file descriptors for example."""
 
 
+NO_DESCRIPTOR: Final = (errno.EMFILE, errno.ENFILE)
+"""What the operating system says when no more files and connections can be open."""
+
+
 class Visit(Protocol):
     """One connection that has come through a door."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its client has shown who it is."""
+        ...
 
     async def aclose(self) -> None:
         """End the connection without a goodbye and wait until it is over. Idempotent."""
@@ -58,7 +66,13 @@ class Door(Protocol):
 class Listener:
     """Accepts connections on one port, on every address of the host, and leads each to its door.
 
-    Every connection is greeted in a task of its own, so one that is slow holds up no other.
+    Every connection is greeted in a task of its own, so one that is slow holds up no other. Where there is no room for
+    one more, the oldest whose client is not known makes room: strangers lock nobody out.
+
+    Args:
+        context: Of the TLS handshakes.
+        doors: What serves a connection, by its first bytes.
+        max_connections: As many are kept at a time.
     """
 
     def __init__(
@@ -66,15 +80,19 @@ class Listener:
         context: TlsContext,
         doors: Mapping[bytes, Door],
         *,
+        max_connections: int,
         timeout: Callable[[float], AbstractAsyncContextManager[object]] = asyncio.timeout,
     ) -> None:
         self._timeout = timeout
         self._context = context
         self._doors = doors
+        self._max_connections = max_connections
         self._sockets: list[SocketListener] = []
         self._accepting: list[asyncio.Task[None]] = []
-        self._greeting: set[asyncio.Task[None]] = set()
-        self._visits: set[Visit] = set()
+        # Both in the order in which they came.
+        self._greeting: dict[asyncio.Task[None], None] = {}
+        self._visits: dict[Visit, None] = {}
+        self._dropping: set[asyncio.Task[None]] = set()
         self.port = 0
 
     async def open(self, host: str, port: int) -> None:
@@ -106,7 +124,7 @@ class Listener:
     async def disconnect_all(self) -> None:
         """End every connection without a goodbye and wait until they are over."""
         await _cancel(self._greeting)
-        await asyncio.gather(*(visit.aclose() for visit in tuple(self._visits)))
+        await asyncio.gather(*self._dropping, *(visit.aclose() for visit in tuple(self._visits)))
 
     async def _accept(self, sockets: SocketListener) -> None:
         while True:
@@ -114,15 +132,33 @@ class Listener:
                 stream = await sockets.accept()
             except OSError as error:
                 log.warning("cannot accept a connection: %s", error)
-                await asyncio.sleep(RETRY_SECONDS)
+                made_room = error.errno in NO_DESCRIPTOR and self._make_room()
+                await asyncio.sleep(0 if made_room else RETRY_SECONDS)
                 continue
-            if len(self._greeting) + len(self._visits) >= MAX_CONNECTIONS:
-                log.warning("closed a connection: %d are open", MAX_CONNECTIONS)
+            if len(self._greeting) + len(self._visits) >= self._max_connections and not self._make_room():
+                log.warning("closed a connection: %d are open", self._max_connections)
                 await anyio.aclose_forcefully(stream)
                 continue
             task = asyncio.create_task(self._greet(stream))
-            self._greeting.add(task)
-            task.add_done_callback(self._greeting.discard)
+            self._greeting[task] = None
+            task.add_done_callback(self._greeting.pop)
+
+    def _make_room(self) -> bool:
+        """Drop the oldest connection whose client is not known; returns False if all are known."""
+        greeting = next((task for task in self._greeting if not task.cancelling()), None)
+        if greeting is not None:
+            log.info("dropped a connection that had not spoken yet, to make room for another")
+            greeting.cancel()
+            return True
+        stranger = next((visit for visit in self._visits if not visit.is_known), None)
+        if stranger is None:
+            return False
+        log.info("dropped a connection without a known client, to make room for another")
+        del self._visits[stranger]
+        task = asyncio.create_task(stranger.aclose())
+        self._dropping.add(task)
+        task.add_done_callback(self._dropping.discard)
+        return True
 
     async def _greet(self, stream: SocketStream) -> None:
         try:
@@ -135,9 +171,18 @@ class Listener:
             await anyio.aclose_forcefully(stream)
             raise
         else:
-            self._visits.add(door(encrypted, initial, self._visits.discard))
+            self._enter(door, encrypted, initial)
             return
         await anyio.aclose_forcefully(stream)
+
+    def _enter(self, door: Door, stream: ByteStream, initial: bytes) -> None:
+        stranger = StrangerStream(stream)
+        visit = door(stranger, initial, self._leave)
+        stranger.is_known = lambda: visit.is_known
+        self._visits[visit] = None
+
+    def _leave(self, visit: Visit) -> None:
+        self._visits.pop(visit, None)
 
     async def _encrypt(self, stream: SocketStream) -> TlsStream:
         try:
@@ -166,7 +211,7 @@ async def _await_end(stream: ByteStream) -> None:
                 await stream.receive()
 
 
-async def _cancel(tasks: set[asyncio.Task[None]] | list[asyncio.Task[None]]) -> None:
+async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     if tasks:

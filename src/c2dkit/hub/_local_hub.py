@@ -423,7 +423,12 @@ class LocalHub:
         self._core.start()
         doors = _doors(self._core, self._data)
         for port in self._ports:
-            listener = Listener(self._tls, doors, timeout=self._core.patience.timeout)
+            listener = Listener(
+                self._tls,
+                doors,
+                max_connections=self._options.max_connections,
+                timeout=self._core.patience.timeout,
+            )
             await listener.open(self._bind, port)
             self._listeners.append(listener)
         if self._data.store is None:

@@ -107,9 +107,21 @@ class MqttVisit:
         self._lingering: asyncio.Task[None] | None = None
         self._engine = mqtt.MqttServer()
         self._engine.keep_alive_limit = KEEP_ALIVE_LIMIT_SECONDS
-        self._driver = Driver(stream, self._engine, handle=self._handle, on_closed=self._closed, clock=core.patience)
+        self._driver = Driver(
+            stream,
+            self._engine,
+            handle=self._handle,
+            on_closed=self._closed,
+            on_sent=self.pull,
+            clock=core.patience,
+        )
         core.connections.add(self)
         self._driver.start(initial)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a CONNECT has been accepted."""
+        return self._device_id is not None
 
     @property
     def device_ids(self) -> Collection[str]:
@@ -151,11 +163,11 @@ class MqttVisit:
         await self._driver.aclose()
 
     def pull(self) -> None:
-        """Deliver what waits, up to the number of messages that may be unacknowledged."""
+        """Deliver what waits, up to the number of messages that may be unacknowledged, while the device reads."""
         if self._device_id is None or self._session is None or self._session.qos is None:
             return
         try:
-            while not self._over and len(self._unacknowledged) < MAX_UNACKNOWLEDGED:
+            while not (self._over or self._driver.sending) and len(self._unacknowledged) < MAX_UNACKNOWLEDGED:
                 locked = self._core.state.receive(self._device_id, holder=self, lock_for=None)
                 if locked is None:
                     break

@@ -32,6 +32,7 @@ _RANGES: Final[Mapping[str, tuple[int, int] | tuple[timedelta, timedelta]]] = {
     "max_feedback_records": (FEEDBACK_BATCH_SIZE, 1_000_000),
     "max_devices": (1, 1_000_000),
     "token_grace": (timedelta(0), timedelta(minutes=15)),
+    "max_connections": (1, 1_000_000),
     "units": (1, 200),
 }
 
@@ -57,6 +58,7 @@ class HubOptions:
             too is inferred.
         token_grace: How long a connection outlives the token that it was made with; 0 to 15 minutes. IoT Hub's pages
             speak of 5 and of 10 minutes over MQTT.
+        max_connections: How many connections each port keeps at a time. IoT Hub documents no such bound; 1 to 1,000,000.
         tier: Whose throttles hold: S1, S2 or S3; None for none. IoT Hub delays what is above them first, this hub
             refuses it at once (429001).
         units: How many units the hub has; 1 to 200 (the range is inferred).
@@ -85,6 +87,7 @@ class HubOptions:
     max_feedback_records: int = 10_000
     max_devices: int = 1_000_000
     token_grace: timedelta = timedelta(0)
+    max_connections: int = 10_000
     lock_expiry_counts: bool = False
     tier: Tier | None = None
     units: int = 1

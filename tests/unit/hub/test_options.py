@@ -20,6 +20,7 @@ def test_the_defaults_are_those_of_iot_hub() -> None:
         feedback_interval=timedelta(seconds=15),
         max_feedback_records=10_000,
         token_grace=timedelta(0),
+        max_connections=10_000,
         lock_expiry_counts=False,
         omit_success_status=False,
     )
@@ -36,6 +37,7 @@ NUMBERS = [
     ("max_delivery_count", 1, 100),
     ("feedback_max_delivery_count", 1, 100),
     ("max_feedback_records", 64, 1_000_000),
+    ("max_connections", 1, 1_000_000),
 ]
 
 
