@@ -19,6 +19,9 @@ SECONDS: Final = 50
 
 def write_project(folder: Path) -> list[str]:
     """Return the names of the files."""
+    (folder / "pytest.ini").write_text(
+        "[pytest]\n", "utf-8"
+    )  # or pytest would take that of a project around the folder
     blocks = [block.code.partition("\n") for block in blocks_of(PROJECT)]
     names = [first.removeprefix("# ") for first, _, _ in blocks]
     assert [name for name in names if not re.fullmatch(r"\w+\.py", name)] == []
