@@ -1,5 +1,6 @@
 """Cloud-to-device messages for Azure IoT Hub: send, receive, settle, and learn what became of them."""
 
+from c2dkit._connection import Connection, ConnectionState, ConnectionStatus
 from c2dkit._errors import (
     AlreadySettledError,
     C2dError,
@@ -31,6 +32,7 @@ from c2dkit._feedback import FeedbackStream
 from c2dkit._message import ReceivedMessage
 from c2dkit._models import Ack, FeedbackRecord, FeedbackStatus, Receipt
 from c2dkit._receiver import DeviceReceiver
+from c2dkit._retry import RetryPolicy
 from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
 from c2dkit._rules.entra import AsyncTokenCredential, EntraCredential
 from c2dkit._rules.settlement import Settlement
@@ -44,7 +46,10 @@ __all__ = [
     "ClosedError",
     "CloudSender",
     "ConnectError",
+    "Connection",
     "ConnectionLostError",
+    "ConnectionState",
+    "ConnectionStatus",
     "ConnectionStringError",
     "DeviceCredential",
     "DeviceNotFoundError",
@@ -66,6 +71,7 @@ __all__ = [
     "QuotaExceededError",
     "Receipt",
     "ReceivedMessage",
+    "RetryPolicy",
     "ServiceCredential",
     "ServiceError",
     "Settlement",

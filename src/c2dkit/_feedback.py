@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from c2dkit._errors import ClosedError, MessageLockLostError, OutcomeUnknownError, UnsupportedOperationError
+from c2dkit._errors import C2dError, ClosedError, MessageLockLostError, OutcomeUnknownError, UnsupportedOperationError
+from c2dkit._keeper import Keeper
+from c2dkit._retry import RetryPolicy
 from c2dkit._rules.credentials import ServiceCredential
 from c2dkit._rules.settlement import Settlement
 from c2dkit.transports._ports import ServiceOperation
@@ -17,11 +19,14 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from c2dkit._connection import Connection
     from c2dkit._models import FeedbackRecord
     from c2dkit.transports._plugin import ServiceFactory
     from c2dkit.transports._ports import FeedbackBatch, FeedbackLink, ServiceTransport
 
 __all__ = ["FeedbackStream"]
+
+DEFAULT_RETRY: Final = RetryPolicy()
 
 
 class FeedbackStream:
@@ -32,17 +37,20 @@ class FeedbackStream:
     without an exception after its last record. Otherwise it is abandoned, and the hub delivers the whole batch again:
     a crash loses no record, but may repeat some. All streams of a hub share one queue.
 
-    A lost connection ends the iteration with an error; closing the stream ends it in order. One task iterates over a
-    stream; for more, make more streams.
+    A lost connection is made anew, as the retry policy says, and the iteration goes on. Only an error that does not
+    pass, or the policy's deadline, ends it with an error; closing the stream ends it in order. One task iterates over
+    a stream; for more, make more streams.
 
     Args:
         transport: How to connect; ``from_connection_string`` is the short door.
+        retry: When to connect again; the first opening is tried once.
     """
 
-    def __init__(self, transport: ServiceTransport) -> None:
+    def __init__(self, transport: ServiceTransport, *, retry: RetryPolicy = DEFAULT_RETRY) -> None:
         self._transport = transport
-        self._link: FeedbackLink | None = None
-        self._batch: FeedbackBatch | None = None
+        self._keeper: Keeper[FeedbackLink] = Keeper(transport.open_feedback, retry)
+        self._opened = False
+        self._held: tuple[FeedbackLink, FeedbackBatch] | None = None
         self._unread: deque[FeedbackRecord] = deque()
         self._closed = False
 
@@ -52,36 +60,41 @@ class FeedbackStream:
         connection_string: str,
         *,
         transport: str | ServiceTransport | ServiceFactory = "amqp",
+        retry: RetryPolicy = DEFAULT_RETRY,
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
     ) -> Self:
         """Make a stream from a service connection string; arguments and errors as ``CloudSender``'s."""
         credential = ServiceCredential.from_connection_string(connection_string)
-        return cls(service_transport(transport, credential, ssl_context=ssl_context, proxy=proxy))
+        adapter = service_transport(transport, credential, ssl_context=ssl_context, proxy=proxy)
+        return cls(adapter, retry=retry)
+
+    @property
+    def connection(self) -> Connection:
+        """The state of the connection, to be looked at, awaited or followed."""
+        return self._keeper.connection
 
     async def __aenter__(self) -> Self:
-        if self._link is not None or self._closed:
+        if self._opened or self._closed:
             raise ClosedError("a feedback stream is opened once; make a new one")
         supported = self._transport.operations
         if ServiceOperation.FEEDBACK not in supported:
             raise UnsupportedOperationError(
                 ServiceOperation.FEEDBACK, transport=self._transport.name, supported=supported
             )
-        self._link = await self._transport.open_feedback()
+        self._opened = True
+        await self._keeper.start()
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._closed = True
-        link = self._link
-        if link is None:
-            return
         try:
             handled = exc_type is None and not self._unread
-            await self._settle(link, Settlement.COMPLETE if handled else Settlement.ABANDON)
+            await self._settle(Settlement.COMPLETE if handled else Settlement.ABANDON)
         finally:
-            await link.close()
+            await self._keeper.close(ClosedError("the feedback stream is closed"))
 
     def __aiter__(self) -> Self:
         return self
@@ -92,29 +105,33 @@ class FeedbackStream:
         Cancellation: safe, no record is lost; one may be repeated.
 
         Raises:
-            C2dError: The connection is lost, or the stream was never opened.
+            C2dError: The connection is lost for good, or the stream was never opened.
         """
-        link = self._link
-        if link is None:
+        if not self._opened:
             raise ClosedError("open the feedback stream first: async with feedback: ...")
         try:
             while not self._unread:
-                await self._next_batch(link)
+                await self._next_batch()
         except ClosedError:
             raise StopAsyncIteration from None
         return self._unread.popleft()
 
-    async def _next_batch(self, link: FeedbackLink) -> None:
+    async def _next_batch(self) -> None:
         if self._closed:
             raise ClosedError("the feedback stream is closed")
-        await self._settle(link, Settlement.COMPLETE)
-        self._batch = await link.receive()
-        self._unread.extend(self._batch.records)
+        await self._settle(Settlement.COMPLETE)
+        link = await self._keeper.link()
+        while self._held is None:
+            try:
+                self._held = link, await link.receive()
+            except C2dError as error:
+                link = await self._keeper.recover(link, error)
+        self._unread.extend(self._held[1].records)
 
-    async def _settle(self, link: FeedbackLink, settlement: Settlement) -> None:
-        batch, self._batch = self._batch, None
-        if batch is not None:
+    async def _settle(self, settlement: Settlement) -> None:
+        held, self._held = self._held, None
+        if held is not None:
             # Where the lock or the link is gone the hub delivers the batch again. Nothing is lost, so the iteration
-            # goes on; if the link has ended, the next receive says so.
+            # goes on.
             with contextlib.suppress(MessageLockLostError, OutcomeUnknownError):
-                await link.settle(batch, settlement)
+                await held[0].settle(held[1], settlement)

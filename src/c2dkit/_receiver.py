@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, overload
 
-from c2dkit._errors import ClosedError, InvalidInputError
+from c2dkit._errors import C2dError, ClosedError, InvalidInputError
+from c2dkit._keeper import Keeper
 from c2dkit._message import ReceivedMessage
 from c2dkit._payloads import PayloadDecoder
+from c2dkit._retry import RetryPolicy
 from c2dkit._rules.credentials import DeviceCredential
 from c2dkit.transports._registry import device_transport
 
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter
 
+    from c2dkit._connection import Connection
     from c2dkit._payloads import DefaultPayload
     from c2dkit.transports._plugin import DeviceFactory
-    from c2dkit.transports._ports import DeviceLink, DeviceTransport
+    from c2dkit.transports._ports import Delivery, DeviceLink, DeviceTransport
 
 __all__ = ["DEFAULT_PREFETCH", "DeviceReceiver"]
 
@@ -27,6 +30,7 @@ T = TypeVar("T")
 PayloadT_co = TypeVar("PayloadT_co", covariant=True)
 
 DEFAULT_PREFETCH: Final = 10
+DEFAULT_RETRY: Final = RetryPolicy()
 
 
 class DeviceReceiver(Generic[PayloadT_co]):
@@ -34,8 +38,9 @@ class DeviceReceiver(Generic[PayloadT_co]):
 
     Use it with ``async with`` and iterate over it with ``async for``. Nothing is acknowledged before the application
     says so: settle each message with ``complete``, ``abandon`` or ``reject``. Several tasks may iterate over one
-    receiver; each message goes to one of them. A lost connection ends the iteration with an error; closing the
-    receiver ends it in order.
+    receiver; each message goes to one of them. A lost connection is made anew, as the retry policy says, and the
+    iteration goes on; what was held is then void, and the hub delivers it again. Only an error that does not pass, or
+    the policy's deadline, ends the iteration with an error; closing the receiver ends it in order.
 
     Args:
         transport: How to connect; ``from_connection_string`` is the short door.
@@ -44,6 +49,7 @@ class DeviceReceiver(Generic[PayloadT_co]):
             value, a text, or bytes.
         prefetch: How many messages may wait in memory, at least 1. Their locks (60 s on AMQP) run while they wait,
             so keep it below what the application handles in that time.
+        retry: When to connect again; the first opening is tried once.
     """
 
     @overload
@@ -53,6 +59,7 @@ class DeviceReceiver(Generic[PayloadT_co]):
         *,
         payload_type: None = None,
         prefetch: int = DEFAULT_PREFETCH,
+        retry: RetryPolicy = DEFAULT_RETRY,
     ) -> None: ...
     @overload
     def __init__(
@@ -61,6 +68,7 @@ class DeviceReceiver(Generic[PayloadT_co]):
         *,
         payload_type: type[PayloadT_co] | TypeAdapter[PayloadT_co],
         prefetch: int = DEFAULT_PREFETCH,
+        retry: RetryPolicy = DEFAULT_RETRY,
     ) -> None: ...
     def __init__(
         self,
@@ -68,13 +76,15 @@ class DeviceReceiver(Generic[PayloadT_co]):
         *,
         payload_type: type[PayloadT_co] | TypeAdapter[PayloadT_co] | None = None,
         prefetch: int = DEFAULT_PREFETCH,
+        retry: RetryPolicy = DEFAULT_RETRY,
     ) -> None:
         if prefetch < 1:
             raise InvalidInputError(f"prefetch is {prefetch}; at least 1 is needed to receive anything")
         self._transport = transport
         self._decoder: PayloadDecoder[PayloadT_co] = PayloadDecoder(payload_type)
         self._prefetch = prefetch
-        self._link: DeviceLink | None = None
+        self._keeper: Keeper[DeviceLink] = Keeper(self._open, retry)
+        self._opened = False
         self._closed = False
 
     @overload
@@ -86,6 +96,7 @@ class DeviceReceiver(Generic[PayloadT_co]):
         transport: str | DeviceTransport | DeviceFactory = "amqp",
         payload_type: None = None,
         prefetch: int = DEFAULT_PREFETCH,
+        retry: RetryPolicy = DEFAULT_RETRY,
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
     ) -> DeviceReceiver[DefaultPayload]: ...
@@ -98,6 +109,7 @@ class DeviceReceiver(Generic[PayloadT_co]):
         transport: str | DeviceTransport | DeviceFactory = "amqp",
         payload_type: type[T] | TypeAdapter[T],
         prefetch: int = DEFAULT_PREFETCH,
+        retry: RetryPolicy = DEFAULT_RETRY,
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
     ) -> DeviceReceiver[T]: ...
@@ -109,6 +121,7 @@ class DeviceReceiver(Generic[PayloadT_co]):
         transport: str | DeviceTransport | DeviceFactory = "amqp",
         payload_type: type[T] | TypeAdapter[T] | None = None,
         prefetch: int = DEFAULT_PREFETCH,
+        retry: RetryPolicy = DEFAULT_RETRY,
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
     ) -> DeviceReceiver[T] | DeviceReceiver[DefaultPayload]:
@@ -121,6 +134,7 @@ class DeviceReceiver(Generic[PayloadT_co]):
                 one; or a transport, which then has a credential of its own.
             payload_type: As for the class.
             prefetch: As for the class.
+            retry: As for the class.
             ssl_context: What to trust, and with ``x509=true`` the device's certificate; by default
                 ``ssl.create_default_context()``, which honours ``SSL_CERT_FILE``.
             proxy: The HTTP proxy to go through, ``http://host:port`` or ``http://user:password@host:port``; by
@@ -134,21 +148,26 @@ class DeviceReceiver(Generic[PayloadT_co]):
         credential = DeviceCredential.from_connection_string(connection_string)
         adapter = device_transport(transport, credential, ssl_context=ssl_context, proxy=proxy)
         if payload_type is None:
-            return DeviceReceiver(adapter, prefetch=prefetch)
-        return DeviceReceiver(adapter, payload_type=payload_type, prefetch=prefetch)
+            return DeviceReceiver(adapter, prefetch=prefetch, retry=retry)
+        return DeviceReceiver(adapter, payload_type=payload_type, prefetch=prefetch, retry=retry)
+
+    @property
+    def connection(self) -> Connection:
+        """The state of the connection, to be looked at, awaited or followed."""
+        return self._keeper.connection
 
     async def __aenter__(self) -> Self:
-        if self._link is not None or self._closed:
+        if self._opened or self._closed:
             raise ClosedError("a receiver is opened once; make a new one")
-        self._link = await self._transport.open(prefetch=self._prefetch)
+        self._opened = True
+        await self._keeper.start()
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._closed = True
-        if self._link is not None:
-            await self._link.close()
+        await self._keeper.close(ClosedError("the receiver is closed"))
 
     def __aiter__(self) -> Self:
         return self
@@ -159,15 +178,23 @@ class DeviceReceiver(Generic[PayloadT_co]):
         Cancellation: safe, no message is lost.
 
         Raises:
-            C2dError: The connection is lost, or the receiver was never opened.
+            C2dError: The connection is lost for good, or the receiver was never opened.
         """
-        link = self._link
-        if link is None:
+        if not self._opened:
             raise ClosedError("open the receiver first: async with receiver: ...")
-        if self._closed:
-            raise StopAsyncIteration
         try:
-            delivery = await link.receive()
+            link, delivery = await self._receive()
         except ClosedError:
             raise StopAsyncIteration from None
         return ReceivedMessage(delivery, link, self._transport, self._decoder)
+
+    async def _receive(self) -> tuple[DeviceLink, Delivery]:
+        link = await self._keeper.link()
+        while True:
+            try:
+                return link, await link.receive()
+            except C2dError as error:
+                link = await self._keeper.recover(link, error)
+
+    async def _open(self) -> DeviceLink:
+        return await self._transport.open(prefetch=self._prefetch)

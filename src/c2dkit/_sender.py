@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from c2dkit._errors import ClosedError, InvalidMessageError, UnsupportedOperationError
+from c2dkit._errors import C2dError, ClosedError, InvalidMessageError, OutcomeUnknownError, UnsupportedOperationError
+from c2dkit._keeper import Keeper
 from c2dkit._models import NO_PROPERTIES, Ack, Message, Receipt
 from c2dkit._payloads import encode_payload
+from c2dkit._retry import Backoff, RetryPolicy
 from c2dkit._rules.credentials import ServiceCredential
 from c2dkit._rules.validation import check_device_id, check_message, parse_ack
+from c2dkit._turns import Turns
 from c2dkit._wire.amqp import device_address
 from c2dkit.transports._ports import ServiceOperation
 from c2dkit.transports._registry import service_transport
@@ -22,26 +26,34 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from c2dkit._connection import Connection
     from c2dkit.transports._plugin import ServiceFactory
     from c2dkit.transports._ports import SenderLink, ServiceTransport
 
 __all__ = ["CloudSender"]
 
+DEFAULT_RETRY: Final = RetryPolicy()
+
 
 class CloudSender:
     """Sends messages to devices, and looks after their queues.
 
-    Use it with ``async with``. Sends from several tasks share one link, are pipelined, and keep the order of the
-    calls. A sender and a ``FeedbackStream`` made from one transport object share its connection. A transport that
+    Use it with ``async with``. Sends from several tasks share one link and are pipelined; those to one device go one
+    after the other, so that they arrive in the order of the calls whatever has to be tried again. What did not reach
+    the hub for want of a connection, and what the hub refused for a reason that passes, is sent again as the retry
+    policy says. A sender and a ``FeedbackStream`` made from one transport object share its connection. A transport that
     cannot send (``https``) serves for ``purge`` and ``queue_depth``, which need no opened sender.
 
     Args:
         transport: How to connect; ``from_connection_string`` is the short door.
+        retry: When to connect, and to send, again; the first opening is tried once.
     """
 
-    def __init__(self, transport: ServiceTransport) -> None:
+    def __init__(self, transport: ServiceTransport, *, retry: RetryPolicy = DEFAULT_RETRY) -> None:
         self._transport = transport
-        self._link: SenderLink | None = None
+        self._retry = retry
+        self._keeper: Keeper[SenderLink] = Keeper(transport.open_sender, retry)
+        self._turns = Turns()
         self._opened = False
         self._closed = False
 
@@ -51,6 +63,7 @@ class CloudSender:
         connection_string: str,
         *,
         transport: str | ServiceTransport | ServiceFactory = "amqp",
+        retry: RetryPolicy = DEFAULT_RETRY,
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
     ) -> Self:
@@ -61,6 +74,7 @@ class CloudSender:
                 ServiceConnect, for example ``service``.
             transport: A name, see ``c2dkit.transports.available``; or what makes a transport, such as the class of
                 one; or a transport, which then has a credential of its own.
+            retry: As for the class.
             ssl_context: What to trust; by default ``ssl.create_default_context()``, which honours ``SSL_CERT_FILE``.
             proxy: The HTTP proxy to go through, ``http://host:port`` or ``http://user:password@host:port``; by
                 default none.
@@ -71,22 +85,27 @@ class CloudSender:
             InvalidInputError: The transport cannot honour ``ssl_context`` or ``proxy``.
         """
         credential = ServiceCredential.from_connection_string(connection_string)
-        return cls(service_transport(transport, credential, ssl_context=ssl_context, proxy=proxy))
+        adapter = service_transport(transport, credential, ssl_context=ssl_context, proxy=proxy)
+        return cls(adapter, retry=retry)
+
+    @property
+    def connection(self) -> Connection:
+        """The state of the connection for sending, to be looked at, awaited or followed."""
+        return self._keeper.connection
 
     async def __aenter__(self) -> Self:
         if self._opened or self._closed:
             raise ClosedError("a sender is opened once; make a new one")
-        if ServiceOperation.SEND in self._transport.operations:
-            self._link = await self._transport.open_sender()
         self._opened = True
+        if ServiceOperation.SEND in self._transport.operations:
+            await self._keeper.start()
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._closed = True
-        if self._link is not None:
-            await self._link.close()
+        await self._keeper.close(ClosedError("the sender is closed"))
 
     async def send(
         self,
@@ -102,6 +121,7 @@ class CloudSender:
         content_type: str | None = None,
         content_encoding: str | None = None,
         properties: Mapping[str, str] | None = None,
+        resend_unknown: bool = False,
     ) -> Receipt:
         """Send one message and wait until the hub has queued it for the device.
 
@@ -119,6 +139,8 @@ class CloudSender:
                 for ``str``.
             content_encoding: By default ``utf-8`` for text.
             properties: Application properties.
+            resend_unknown: Whether to send the message again, under the same id, where the connection ended before
+                the hub had answered. The device may then get it twice, so it must know a message by its id.
 
         Returns:
             A receipt, whose message id is always set.
@@ -131,10 +153,11 @@ class CloudSender:
             DeviceNotFoundError: The hub has no such device, or it is disabled.
             DeviceQueueFullError: The device's queue holds 50 messages.
             ServiceError: Another refusal of the hub.
-            OutcomeUnknownError: The connection ended before the hub answered.
-            LinkError: The connection had ended before the message left.
+            OutcomeUnknownError: The connection ended before the hub answered, and ``resend_unknown`` is False.
+            LinkError: There was no connection for as long as the retry policy tries.
         """
         self._check(ServiceOperation.SEND)
+        self._check_open()
         now = datetime.now(UTC)
         encoded = encode_payload(payload, content_type, content_encoding)
         check_device_id(device_id)
@@ -153,7 +176,8 @@ class CloudSender:
             properties=NO_PROPERTIES if properties is None else dict(properties),
         )
         check_message(message, now=now)
-        await self._open_link().send(message)
+        async with self._turns.of(device_id):
+            await self._deliver(message, resend_unknown=resend_unknown)
         return Receipt(message_id=chosen_id, device_id=device_id, ack=asked, expires_at=message.expires_at)
 
     async def purge(self, device_id: str) -> int:
@@ -204,11 +228,28 @@ class CloudSender:
         if self._closed:
             raise ClosedError("the sender is closed")
 
-    def _open_link(self) -> SenderLink:
+    def _check_open(self) -> None:
         self._check_not_closed()
-        if self._link is None:
+        if not self._opened:
             raise ClosedError("open the sender first: async with sender:")
-        return self._link
+
+    async def _deliver(self, message: Message, *, resend_unknown: bool) -> None:
+        backoff = Backoff(self._retry)
+        link = await self._keeper.link()
+        while True:
+            try:
+                return await link.send(message)
+            except OutcomeUnknownError as unknown:
+                if not resend_unknown:
+                    raise
+                error: C2dError = unknown
+            except C2dError as failure:
+                error = failure
+            delay = backoff.delay(error, asyncio.get_running_loop().time())
+            if delay is None:
+                raise error
+            await asyncio.sleep(delay)
+            link = await self._keeper.link(after=link if link.ending.error else None)
 
 
 def _expiry(now: datetime, expires_in: timedelta | None, expires_at: datetime | None) -> datetime | None:

@@ -20,7 +20,7 @@ import anyio
 import pytest
 from typer.testing import CliRunner
 
-from c2dkit import C2dError, CloudSender, DeviceReceiver, cli
+from c2dkit import C2dError, CloudSender, DeviceReceiver, RetryPolicy, cli
 from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
 from c2dkit.cli._app import app
 from c2dkit.hub._keys import DEVELOPMENT_KEY
@@ -87,8 +87,12 @@ async def test_the_hub_runs_until_it_is_told_to_stop(tmp_path: Path, number: sig
 async def play(facts: dict[str, Any]) -> None:
     """Send a message, receive it and complete it."""
     trust = ssl.create_default_context(cafile=facts["ca_file"])
-    device = DeviceReceiver.from_connection_string(facts["devices"]["dev-1"], transport="mqtt", ssl_context=trust)
-    back_end = CloudSender.from_connection_string(facts["service_connection_string"], ssl_context=trust)
+    device = DeviceReceiver.from_connection_string(
+        facts["devices"]["dev-1"], transport="mqtt", ssl_context=trust, retry=RetryPolicy.none()
+    )
+    back_end = CloudSender.from_connection_string(
+        facts["service_connection_string"], ssl_context=trust, retry=RetryPolicy.none()
+    )
     async with device as receiver, back_end as sender:
         await sender.send("dev-1", "a body", message_id="reboot-1", ack="positive", properties={"a": "property"})
         await (await anext(receiver)).complete()
@@ -224,7 +228,9 @@ async def test_a_hub_that_cannot_write_stops_and_says_so(tmp_path: Path) -> None
         facts = json.loads(ready_file.read_text())
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, 0))
         trust = ssl.create_default_context(cafile=facts["ca_file"])
-        sender = CloudSender.from_connection_string(facts["service_connection_string"], ssl_context=trust)
+        sender = CloudSender.from_connection_string(
+            facts["service_connection_string"], ssl_context=trust, retry=RetryPolicy.none()
+        )
         with pytest.raises(C2dError):
             async with sender:
                 await sender.send("dev-1", "hello")

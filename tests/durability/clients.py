@@ -16,6 +16,7 @@ from c2dkit import (
     LinkError,
     MessageLockLostError,
     OutcomeUnknownError,
+    RetryPolicy,
     ServiceCredential,
     ServiceError,
     Settlement,
@@ -72,7 +73,9 @@ class Clients:
 
     async def send_last(self, device_id: str) -> Letter:
         """Send a message to a hub that is not killed any more, for as long as it has no room."""
-        async with CloudSender.from_connection_string(self._lives.service, ssl_context=self._trust()) as sender:
+        async with CloudSender.from_connection_string(
+            self._lives.service, ssl_context=self._trust(), retry=RetryPolicy.none()
+        ) as sender:
             while (letter := await self._send(sender, device_id)).answer is not Answer.ACCEPTED:
                 await self._ledger.wait()
         return letter
@@ -87,7 +90,9 @@ class Clients:
 
     async def _send_for_a_life(self) -> None:
         devices = tuple(self._lives.devices)
-        async with CloudSender.from_connection_string(self._lives.service, ssl_context=self._trust()) as sender:
+        async with CloudSender.from_connection_string(
+            self._lives.service, ssl_context=self._trust(), retry=RetryPolicy.none()
+        ) as sender:
             while self.sending and self._lives.running:
                 async with anyio.create_task_group() as group:
                     for _ in range(PIPELINED):
@@ -108,7 +113,11 @@ class Clients:
     async def _receive_for_a_life(self, device_id: str) -> None:
         transport = device_id.partition("-")[0]
         async with DeviceReceiver.from_connection_string(
-            self._lives.devices[device_id], transport=TRANSPORTS[transport], payload_type=str, ssl_context=self._trust()
+            self._lives.devices[device_id],
+            transport=TRANSPORTS[transport],
+            payload_type=str,
+            ssl_context=self._trust(),
+            retry=RetryPolicy.none(),
         ) as receiver:
             async for message in receiver:
                 letter = self._ledger.letters[message.payload]

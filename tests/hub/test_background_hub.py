@@ -27,6 +27,7 @@ from c2dkit import (
     UnauthorizedError,
 )
 from c2dkit.hub import BackgroundClock, BackgroundHub, HubClock, HubOptions, LocalHub
+from c2dkit.testing.contract._bench import ONCE
 
 THREAD = "c2dkit-hub"
 QUEUE = "/devices/dev-1/messages/deviceBound"
@@ -46,13 +47,15 @@ def is_refused(port: int) -> bool:
 
 async def send(hub: BackgroundHub, body: str = "hello") -> None:
     trust = hub.ssl_context()
-    async with CloudSender.from_connection_string(hub.service_connection_string, ssl_context=trust) as sender:
+    async with CloudSender.from_connection_string(
+        hub.service_connection_string, ssl_context=trust, retry=ONCE
+    ) as sender:
         await sender.send("dev-1", body)
 
 
 def receiver(hub: BackgroundHub) -> DeviceReceiver[object]:
     device = hub.device_connection_string("dev-1")
-    return DeviceReceiver.from_connection_string(device, ssl_context=hub.ssl_context())
+    return DeviceReceiver.from_connection_string(device, ssl_context=hub.ssl_context(), retry=ONCE)
 
 
 def test_a_client_that_blocks() -> None:

@@ -12,6 +12,7 @@ from c2dkit import CloudSender, DeviceReceiver
 from c2dkit._protocols import amqp
 from c2dkit._wire.amqp import device_address
 from c2dkit.hub import LocalHub
+from c2dkit.testing.contract._bench import ONCE
 from tests.hub.test_amqp_door import connection as amqp_connection
 from tests.hub.test_amqp_door import signed_in
 from tests.hub.test_http_door import connection as http_connection
@@ -38,7 +39,7 @@ async def test_messages_expire_in_an_hour_that_clients_live_through(hub: LocalHu
     async with (
         connected(hub, "dev-2") as mqtt_device,
         signed_in(hub, DEVICE) as (amqp_device, session),
-        CloudSender.from_connection_string(hub.service_connection_string, ssl_context=trust) as sender,
+        CloudSender.from_connection_string(hub.service_connection_string, ssl_context=trust, retry=ONCE) as sender,
     ):
         await sender.send("dev-1", "too late", expires_in=timedelta(minutes=20))
         hub.clock.advance(timedelta(minutes=50))  # more than any keep-alive, less than a token
@@ -119,8 +120,10 @@ async def test_a_handshake_that_is_not_finished() -> None:
 async def test_the_lock_of_a_message_and_the_token_of_its_receiver(hub: LocalHub) -> None:
     trust = hub.ssl_context()
     async with (
-        CloudSender.from_connection_string(hub.service_connection_string, ssl_context=trust) as sender,
-        DeviceReceiver.from_connection_string(hub.device_connection_string(DEVICE), ssl_context=trust) as receiver,
+        CloudSender.from_connection_string(hub.service_connection_string, ssl_context=trust, retry=ONCE) as sender,
+        DeviceReceiver.from_connection_string(
+            hub.device_connection_string(DEVICE), ssl_context=trust, retry=ONCE
+        ) as receiver,
     ):
         await sender.send(DEVICE, "hello")
         with anyio.fail_after(5):

@@ -19,6 +19,7 @@ from c2dkit import (
 )
 from c2dkit._models import Message
 from c2dkit._rules import sas
+from c2dkit.testing.contract._bench import ONCE
 
 if TYPE_CHECKING:
     from c2dkit.hub import LocalHub
@@ -56,7 +57,11 @@ async def receive(hub: LocalHub, connection_string: str, transport: str) -> None
     hub._state.send(Message(b"hello", to="/devices/dev-1/messages/devicebound"))
     with anyio.fail_after(5):
         async with DeviceReceiver.from_connection_string(
-            connection_string, transport=transport, payload_type=bytes, ssl_context=hub.ssl_context()
+            connection_string,
+            transport=transport,
+            payload_type=bytes,
+            ssl_context=hub.ssl_context(),
+            retry=ONCE,
         ) as receiver:
             message = await anext(aiter(receiver))
             assert message.payload == b"hello"
@@ -68,7 +73,10 @@ async def receive_feedback(hub: LocalHub, connection_string: str, transport: str
     hub._state.purge("dev-1")
     with anyio.fail_after(5):
         async with FeedbackStream.from_connection_string(
-            connection_string, transport=transport, ssl_context=hub.ssl_context()
+            connection_string,
+            transport=transport,
+            ssl_context=hub.ssl_context(),
+            retry=ONCE,
         ) as stream:
             assert (await anext(aiter(stream))).original_message_id == "m"
 

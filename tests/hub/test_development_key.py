@@ -11,6 +11,7 @@ import pytest
 from c2dkit import CloudSender, InvalidInputError
 from c2dkit.hub import LocalHub
 from c2dkit.hub._keys import DEVELOPMENT_KEY
+from c2dkit.testing.contract._bench import ONCE
 
 from .registry_client import registry
 
@@ -31,7 +32,7 @@ async def test_all_that_has_no_key_of_its_own_has_the_development_key() -> None:
             assert text.endswith(f"SharedAccessKey={DEVELOPMENT_KEY}")
         assert hub.device_connection_string("own").endswith(f"SharedAccessKey={own}")
         committed = f"HostName=localhost:{hub.port};SharedAccessKeyName=service;SharedAccessKey={DEVELOPMENT_KEY}"
-        async with CloudSender.from_connection_string(committed, ssl_context=hub.ssl_context()) as sender:
+        async with CloudSender.from_connection_string(committed, ssl_context=hub.ssl_context(), retry=ONCE) as sender:
             await sender.send("dev-1", "x")
         hub.rotate_device_key("dev-1", "primary")
         assert DEVELOPMENT_KEY not in hub.device_connection_string("dev-1")

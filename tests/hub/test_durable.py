@@ -26,6 +26,7 @@ from c2dkit import (
 from c2dkit._models import Message
 from c2dkit._protocols import mqtt
 from c2dkit.hub import HubOptions, LocalHub, Right
+from c2dkit.testing.contract._bench import ONCE
 from tests.hub.test_mqtt_door import connected
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def hub_in(path: Path, *devices: str, port: int = 0) -> LocalHub:
 
 
 def sender_to(hub: LocalHub) -> CloudSender:
-    return CloudSender.from_connection_string(hub.service_connection_string, ssl_context=hub.ssl_context())
+    return CloudSender.from_connection_string(hub.service_connection_string, ssl_context=hub.ssl_context(), retry=ONCE)
 
 
 def receiver_of(hub: LocalHub, device_id: str = "dev-1", transport: str = "amqp") -> DeviceReceiver[str]:
@@ -54,6 +55,7 @@ def receiver_of(hub: LocalHub, device_id: str = "dev-1", transport: str = "amqp"
         transport=transport,
         payload_type=str,
         ssl_context=hub.ssl_context(),
+        retry=ONCE,
     )
 
 
@@ -78,7 +80,7 @@ async def test_clients_need_not_notice_that_the_hub_was_away(data: Path) -> None
         assert after == before
         assert not hub._state.device("dev-2").enabled
         with anyio.fail_after(10):
-            async with CloudSender.from_connection_string(service, ssl_context=trust) as sender:
+            async with CloudSender.from_connection_string(service, ssl_context=trust, retry=ONCE) as sender:
                 await sender.send("dev-3", "hello")
     async with hub_in(data, port=port) as hub:
         assert facts(hub)["dev-4"] == fourth
@@ -126,7 +128,9 @@ async def test_feedback(data: Path) -> None:
 async def next_record(hub: LocalHub) -> tuple[str, FeedbackStatus]:
     with anyio.fail_after(10):
         async with FeedbackStream.from_connection_string(
-            hub.service_connection_string, ssl_context=hub.ssl_context()
+            hub.service_connection_string,
+            ssl_context=hub.ssl_context(),
+            retry=ONCE,
         ) as feedback:
             record = await anext(feedback)
     return record.original_message_id, record.status

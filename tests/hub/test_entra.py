@@ -20,6 +20,7 @@ from c2dkit import (
 )
 from c2dkit._wire import cbs
 from c2dkit.hub import HubOptions, LocalHub, TokenIssuer
+from c2dkit.testing.contract._bench import ONCE
 from c2dkit.transports import AmqpServiceTransport, HttpsServiceTransport, PollingInterval
 
 if TYPE_CHECKING:
@@ -85,13 +86,15 @@ class Handing:
 async def test_a_message_and_its_feedback(hub: LocalHub, make: Make) -> None:
     credential = ISSUER.credential()
     with anyio.fail_after(5):
-        async with CloudSender(TRANSPORTS["amqp"](hub, credential)) as sender:
+        async with CloudSender(TRANSPORTS["amqp"](hub, credential), retry=ONCE) as sender:
             receipt = await sender.send("dev-1", "hello", ack="full")
         async with DeviceReceiver.from_connection_string(
-            hub.device_connection_string("dev-1"), ssl_context=hub.ssl_context()
+            hub.device_connection_string("dev-1"),
+            ssl_context=hub.ssl_context(),
+            retry=ONCE,
         ) as receiver:
             await (await anext(aiter(receiver))).complete()
-        async with FeedbackStream(make(hub, credential)) as feedback:
+        async with FeedbackStream(make(hub, credential), retry=ONCE) as feedback:
             record = await anext(aiter(feedback))
     assert (record.original_message_id, record.status) == (receipt.message_id, FeedbackStatus.SUCCESS)
 
@@ -99,7 +102,7 @@ async def test_a_message_and_its_feedback(hub: LocalHub, make: Make) -> None:
 @pytest.mark.parametrize("name", TRANSPORTS)
 async def test_what_is_asked_of_the_registry(hub: LocalHub, name: str) -> None:
     transport = TRANSPORTS[name](hub, ISSUER.credential())
-    async with CloudSender(TRANSPORTS["amqp"](hub, ISSUER.credential())) as sender:
+    async with CloudSender(TRANSPORTS["amqp"](hub, ISSUER.credential()), retry=ONCE) as sender:
         await sender.send("dev-1", "hello")
     assert await transport.queue_depth("dev-1") == 1
     assert await transport.purge("dev-1") == 1
@@ -125,7 +128,7 @@ async def test_a_token_that_does_not_hold_is_refused(
     caplog.set_level("DEBUG", "c2dkit")
     text = token()
     with anyio.fail_after(5), pytest.raises(UnauthorizedError, match=reason) as caught:
-        async with FeedbackStream(make(hub, Handing(text))) as stream:
+        async with FeedbackStream(make(hub, Handing(text)), retry=ONCE) as stream:
             await anext(aiter(stream))
     assert not caught.value.transient
     assert reason in caplog.text
@@ -142,7 +145,7 @@ async def test_five_minutes_between_the_clocks_are_borne(hub: LocalHub, make: Ma
 async def test_a_hub_without_issuers_refuses_every_token(make: Make) -> None:
     async with LocalHub() as hub:
         with anyio.fail_after(5), pytest.raises(UnauthorizedError, match="not one that the hub trusts"):
-            async with FeedbackStream(make(hub, ISSUER.credential())) as stream:
+            async with FeedbackStream(make(hub, ISSUER.credential()), retry=ONCE) as stream:
                 await anext(aiter(stream))
 
 
@@ -152,7 +155,7 @@ async def test_a_provider_that_fails_is_told_from_a_hub_that_refuses(hub: LocalH
             raise PermissionError("client_secret=hunter2")
 
     with anyio.fail_after(5), pytest.raises(ConnectError, match=r"it raised PermissionError$") as caught:
-        async with FeedbackStream(make(hub, Failing())) as stream:
+        async with FeedbackStream(make(hub, Failing()), retry=ONCE) as stream:
             await anext(aiter(stream))
     assert isinstance(caught.value.__cause__, PermissionError)
     assert hub.connection_count == 0
@@ -167,7 +170,7 @@ async def test_the_token_is_put_as_one_of_entra_id(hub: LocalHub, monkeypatch: p
 
     monkeypatch.setattr("c2dkit.hub._amqp_cbs.decode_put_token", decode)
     token = ISSUER.token()
-    async with CloudSender(TRANSPORTS["amqp"](hub, Handing(token))):
+    async with CloudSender(TRANSPORTS["amqp"](hub, Handing(token)), retry=ONCE):
         pass
     assert [request[1:] for request in seen] == [("https://iothubs.azure.net/.default", f"Bearer {token}", "bearer")]
 
@@ -175,7 +178,7 @@ async def test_the_token_is_put_as_one_of_entra_id(hub: LocalHub, monkeypatch: p
 async def test_a_token_is_asked_for_at_each_connection_and_not_at_each_message(hub: LocalHub) -> None:
     credential = Handing(ISSUER.token())
     for connections in (1, 2):
-        async with CloudSender(TRANSPORTS["amqp"](hub, credential)) as sender:
+        async with CloudSender(TRANSPORTS["amqp"](hub, credential), retry=ONCE) as sender:
             await sender.send("dev-1", "one")
             await sender.send("dev-1", "two")
         assert credential.asked == connections

@@ -11,6 +11,7 @@ import pytest
 
 from c2dkit import C2dError, CloudSender, DeviceCredential, DeviceReceiver
 from c2dkit.hub import ConnectionEvent, LocalHub, MessageEvent
+from c2dkit.testing.contract._bench import ONCE
 from c2dkit.transports import AmqpDeviceTransport
 
 if TYPE_CHECKING:
@@ -26,11 +27,11 @@ def receiver(hub: LocalHub, transport: str, *, key: str | None = None) -> Device
     string = hub.device_connection_string("dev-1")
     if key is not None:
         string = f"{string.partition('SharedAccessKey=')[0]}{key}"
-    return DeviceReceiver.from_connection_string(string, transport=transport, ssl_context=hub.ssl_context())
+    return DeviceReceiver.from_connection_string(string, transport=transport, ssl_context=hub.ssl_context(), retry=ONCE)
 
 
 def sender(hub: LocalHub) -> CloudSender:
-    return CloudSender.from_connection_string(hub.service_connection_string, ssl_context=hub.ssl_context())
+    return CloudSender.from_connection_string(hub.service_connection_string, ssl_context=hub.ssl_context(), retry=ONCE)
 
 
 async def next_of(events: AsyncIterator[HubEvent], what: str) -> HubEvent:
@@ -135,7 +136,7 @@ async def test_a_device_with_a_certificate_is_told_of_by_its_link(hub: LocalHub,
         DeviceCredential.from_connection_string(hub.device_connection_string("dev-3")), certificate_file=file
     )
     with hub.events() as events:
-        async with DeviceReceiver(AmqpDeviceTransport(credential, ssl_context=hub.ssl_context())):
+        async with DeviceReceiver(AmqpDeviceTransport(credential, ssl_context=hub.ssl_context()), retry=ONCE):
             connected = await next_of(events, "connected")
     assert isinstance(connected, ConnectionEvent)
     assert (connected.client, connected.protocol) == ("dev-3", "AMQP")

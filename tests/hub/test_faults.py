@@ -24,6 +24,7 @@ from c2dkit._wire.amqp import FEEDBACK_ADDRESS, SERVICE_ADDRESS, decode_message,
 from c2dkit._wire.mqtt import username
 from c2dkit.hub import Fault, FaultKind, HubOptions, LocalHub
 from c2dkit.hub import _fault_injection as injection
+from c2dkit.testing.contract._bench import ONCE
 from tests.hub.test_amqp_door import connection as amqp_connection
 from tests.hub.test_amqp_door import queue as send
 from tests.hub.test_amqp_door import signed_in, token_of
@@ -314,7 +315,9 @@ async def test_a_message_is_delivered_twice_over_https(hub: LocalHub) -> None:
 )
 async def test_a_receiver_of_c2dkit_learns_of_it_and_may_come_again(hub: LocalHub, transport: str, text: str) -> None:
     string, trust = hub.device_connection_string(DEVICE), hub.ssl_context()
-    async with DeviceReceiver.from_connection_string(string, transport=transport, ssl_context=trust) as receiver:
+    async with DeviceReceiver.from_connection_string(
+        string, transport=transport, ssl_context=trust, retry=ONCE
+    ) as receiver:
         fault = hub.inject(Fault.parse(f"{text} device={DEVICE}"))
         with pytest.raises(C2dError) as caught, anyio.fail_after(5):
             await anext(receiver)
@@ -392,7 +395,9 @@ async def test_links_and_sessions_are_for_amqp_alone(hub: LocalHub) -> None:
 
 async def test_sends_are_throttled_for_a_while(hub: LocalHub) -> None:
     trust = hub.ssl_context()
-    async with CloudSender.from_connection_string(hub.service_connection_string, ssl_context=trust) as sender:
+    async with CloudSender.from_connection_string(
+        hub.service_connection_string, ssl_context=trust, retry=ONCE
+    ) as sender:
         await sender.send(DEVICE, "before")
         hub.inject(Fault(FaultKind.THROTTLE, device=DEVICE, duration=timedelta(minutes=1)))
         with pytest.raises(ThrottledError) as throttled:

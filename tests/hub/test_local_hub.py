@@ -18,6 +18,7 @@ from c2dkit._models import Message
 from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
 from c2dkit.hub import HubOptions, LocalHub
 from c2dkit.hub import _listener as listener
+from c2dkit.testing.contract._bench import ONCE
 
 if TYPE_CHECKING:
     from anyio.abc import ByteStream
@@ -138,7 +139,10 @@ async def test_where_there_is_no_room_strangers_make_room_and_known_clients_stay
     async with LocalHub(options=HubOptions(max_connections=2)) as hub:
         with anyio.fail_after(5):
             async with DeviceReceiver.from_connection_string(
-                hub.device_connection_string("dev-1"), transport="mqtt", ssl_context=hub.ssl_context()
+                hub.device_connection_string("dev-1"),
+                transport="mqtt",
+                ssl_context=hub.ssl_context(),
+                retry=ONCE,
             ):
                 spoken = await connect(hub)
                 await spoken.send(AMQP_HEADER)
@@ -146,7 +150,9 @@ async def test_where_there_is_no_room_strangers_make_room_and_known_clients_stay
                 silent = await connect(hub)  # in the place of the one that has spoken
                 await is_closed(spoken)
                 async with CloudSender.from_connection_string(
-                    hub.service_connection_string, ssl_context=hub.ssl_context()
+                    hub.service_connection_string,
+                    ssl_context=hub.ssl_context(),
+                    retry=ONCE,
                 ) as sender:
                     await is_closed(silent)
                     await sender.send("dev-1", "hello")

@@ -14,6 +14,7 @@ from c2dkit import DeviceReceiver
 from c2dkit._models import Message
 from c2dkit.hub import HubOptions, LocalHub, Right
 from c2dkit.hub import _http as door
+from c2dkit.testing.contract._bench import ONCE
 
 from .registry_client import registry
 
@@ -83,7 +84,7 @@ async def test_a_device_without_keys_gets_some_and_can_sign_in(document: dict[st
         assert created["status"] == "enabled"
         assert created["statusUpdatedTime"] == "0001-01-01T00:00:00"
         text = f"HostName=localhost:{hub.port};DeviceId=d1;SharedAccessKey={keys['secondaryKey']}"
-        async with DeviceReceiver.from_connection_string(text, ssl_context=hub.ssl_context()) as receiver:
+        async with DeviceReceiver.from_connection_string(text, ssl_context=hub.ssl_context(), retry=ONCE) as receiver:
             hub._state.send(Message(b"m1", to="/devices/d1/messages/devicebound"))
             assert (await anext(receiver)).body == b"m1"
             assert (await client.done("GET", "/devices/d1"))["connectionState"] == "Connected"
@@ -264,7 +265,9 @@ async def test_devices_are_counted() -> None:
         assert counts == {"totalDeviceCount": 3, "enabledDeviceCount": 2, "disabledDeviceCount": 1}
         assert await client.done("GET", "/statistics/service") == {"connectedDeviceCount": 0}
         text = hub.device_connection_string("d1")
-        async with DeviceReceiver.from_connection_string(text, transport="mqtt", ssl_context=hub.ssl_context()):
+        async with DeviceReceiver.from_connection_string(
+            text, transport="mqtt", ssl_context=hub.ssl_context(), retry=ONCE
+        ):
             assert await client.done("GET", "/statistics/service") == {"connectedDeviceCount": 1}
 
 
@@ -325,7 +328,7 @@ async def test_what_this_hub_does_not_have_is_refused_in_words(method: str, path
 async def test_a_queue_is_purged_while_a_message_is_locked() -> None:
     async with LocalHub() as hub, registry(hub, "iothubowner") as client:
         text = hub.device_connection_string("dev-1")
-        async with DeviceReceiver.from_connection_string(text, ssl_context=hub.ssl_context()) as receiver:
+        async with DeviceReceiver.from_connection_string(text, ssl_context=hub.ssl_context(), retry=ONCE) as receiver:
             for body in (b"m1", b"m2"):
                 hub._state.send(Message(body, to="/devices/dev-1/messages/devicebound"))
             await anext(receiver)
@@ -352,7 +355,10 @@ async def test_it_tells_when_a_device_came_did_something_and_went(transport: str
 
         text = hub.device_connection_string("dev-1")
         async with DeviceReceiver.from_connection_string(
-            text, transport=transport, ssl_context=hub.ssl_context()
+            text,
+            transport=transport,
+            ssl_context=hub.ssl_context(),
+            retry=ONCE,
         ) as receiver:
             state, came, active = await told()
             assert (state, active) == ("Connected", came)

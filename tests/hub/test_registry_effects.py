@@ -22,6 +22,7 @@ from c2dkit import (
 )
 from c2dkit._models import Message
 from c2dkit.hub import LocalHub
+from c2dkit.testing.contract._bench import ONCE
 
 from .registry_client import registry
 
@@ -40,7 +41,10 @@ both = pytest.mark.parametrize("transport", ["amqp", "mqtt"])
 @asynccontextmanager
 async def receiving(hub: LocalHub, transport: str, text: str | None = None) -> AsyncGenerator[DeviceReceiver[object]]:
     receiver = DeviceReceiver.from_connection_string(
-        text or hub.device_connection_string("dev-1"), transport=transport, ssl_context=hub.ssl_context()
+        text or hub.device_connection_string("dev-1"),
+        transport=transport,
+        ssl_context=hub.ssl_context(),
+        retry=ONCE,
     )
     with anyio.fail_after(SECONDS):
         async with receiver:
@@ -128,16 +132,18 @@ async def test_links_end_with_the_key_of_their_policy() -> None:
     async with LocalHub() as hub:
         trust, text = hub.ssl_context(), hub.service_connection_string
         with anyio.fail_after(SECONDS):
-            async with FeedbackStream.from_connection_string(text, ssl_context=trust) as feedback:
+            async with FeedbackStream.from_connection_string(text, ssl_context=trust, retry=ONCE) as feedback:
                 hub.rotate_policy_key("service", "secondary")
                 hub.rotate_policy_key("iothubowner", "primary")
                 hub.rotate_policy_key("service", "primary")
                 with pytest.raises(UnauthorizedError):
                     await anext(feedback)
             with pytest.raises(UnauthorizedError):
-                async with CloudSender.from_connection_string(text, ssl_context=trust):
+                async with CloudSender.from_connection_string(text, ssl_context=trust, retry=ONCE):
                     pytest.fail("the old key still opens a link")
-            async with CloudSender.from_connection_string(hub.service_connection_string, ssl_context=trust) as sender:
+            async with CloudSender.from_connection_string(
+                hub.service_connection_string, ssl_context=trust, retry=ONCE
+            ) as sender:
                 await sender.send("dev-1", "x")
 
 

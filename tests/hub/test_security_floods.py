@@ -22,6 +22,7 @@ from c2dkit._websocket import open_websocket
 from c2dkit._wire.mqtt import subscription, username
 from c2dkit.hub import HubOptions, LocalHub
 from c2dkit.hub._stranger import MAX_BYTES
+from c2dkit.testing.contract._bench import ONCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -205,7 +206,9 @@ ATTACKS: list[Attack] = [
 @asynccontextmanager
 async def sender_of(hub: LocalHub) -> AsyncGenerator[CloudSender]:
     async with CloudSender.from_connection_string(
-        hub.service_connection_string, ssl_context=hub.ssl_context()
+        hub.service_connection_string,
+        ssl_context=hub.ssl_context(),
+        retry=ONCE,
     ) as sender:
         yield sender
 
@@ -231,6 +234,7 @@ async def test_a_device_keeps_receiving_under(hub: LocalHub, attack: Attack, tra
                 transport=transport,
                 payload_type=int,
                 ssl_context=hub.ssl_context(),
+                retry=ONCE,
             ) as receiver,
             attacked(hub, attack) as turn,
         ):
@@ -355,7 +359,9 @@ async def test_where_no_more_files_can_be_open_strangers_make_room(tmp_path: Pat
                 strangers += [await anyio.connect_tcp("localhost", facts["ports"]["amqp"]) for _ in range(100)]
                 context = ssl.create_default_context(cafile=facts["ca_file"])
                 async with CloudSender.from_connection_string(
-                    facts["service_connection_string"], ssl_context=context
+                    facts["service_connection_string"],
+                    ssl_context=context,
+                    retry=ONCE,
                 ) as sender:
                     await sender.send("dev-1", "hello")
         finally:

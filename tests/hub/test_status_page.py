@@ -17,6 +17,7 @@ from c2dkit._models import Message
 from c2dkit._rules.credentials import ServiceCredential
 from c2dkit.hub import ConnectionEvent, LocalHub
 from c2dkit.hub import _status as status
+from c2dkit.testing.contract._bench import ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -187,8 +188,8 @@ async def test_it_tells_who_is_connected(hub: LocalHub) -> None:
     strings = [hub.device_connection_string(device_id) for device_id in ("dev-1", "dev-2")]
     trust = hub.ssl_context()
     async with (
-        DeviceReceiver.from_connection_string(strings[0], transport="amqp", ssl_context=trust),
-        DeviceReceiver.from_connection_string(strings[1], transport="mqtt-ws", ssl_context=trust),
+        DeviceReceiver.from_connection_string(strings[0], transport="amqp", ssl_context=trust, retry=ONCE),
+        DeviceReceiver.from_connection_string(strings[1], transport="mqtt-ws", ssl_context=trust, retry=ONCE),
     ):
         document = await read(hub)
         assert [device["connected"] for device in document["devices"]] == [["AMQP"], ["MQTT (WebSocket)"]]

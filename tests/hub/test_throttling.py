@@ -13,6 +13,7 @@ from c2dkit._wire.amqp import device_address
 from c2dkit._wire.mqtt import username
 from c2dkit.hub import HubOptions, LocalHub
 from c2dkit.hub import _throttle as throttle
+from c2dkit.testing.contract._bench import ONCE
 from tests.hub.test_amqp_door import signed_in, token_of
 from tests.hub.test_errors import Told, refused_link
 from tests.hub.test_http_door import device, owner
@@ -40,7 +41,9 @@ async def small_hub(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalHub]:
 
 async def test_too_many_sends_are_refused_until_there_is_room(small_hub: LocalHub) -> None:
     trust = small_hub.ssl_context()
-    async with CloudSender.from_connection_string(small_hub.service_connection_string, ssl_context=trust) as sender:
+    async with CloudSender.from_connection_string(
+        small_hub.service_connection_string, ssl_context=trust, retry=ONCE
+    ) as sender:
         for _ in range(2):
             await sender.send(DEVICE, "x")
         with pytest.raises(ThrottledError) as caught:
@@ -85,7 +88,9 @@ async def test_a_day_has_so_many_blocks_of_messages() -> None:
     options = HubOptions(daily_messages=3)
     async with LocalHub(options=options) as hub:
         trust = hub.ssl_context()
-        async with CloudSender.from_connection_string(hub.service_connection_string, ssl_context=trust) as sender:
+        async with CloudSender.from_connection_string(
+            hub.service_connection_string, ssl_context=trust, retry=ONCE
+        ) as sender:
             await sender.send(DEVICE, bytes(4097))
             await sender.send(DEVICE, b"")
             with pytest.raises(QuotaExceededError) as caught:

@@ -29,6 +29,7 @@ from c2dkit import (
 )
 from c2dkit.hub import LocalHub
 from c2dkit.hub import _listener as listener
+from c2dkit.testing.contract._bench import ONCE
 from c2dkit.transports import (
     AmqpDeviceTransport,
     AmqpServiceTransport,
@@ -121,11 +122,13 @@ class Device:
 
 async def receives(hub: LocalHub, transport: DeviceTransport, device_id: str) -> None:
     async with CloudSender.from_connection_string(
-        hub.service_connection_string, ssl_context=hub.ssl_context()
+        hub.service_connection_string,
+        ssl_context=hub.ssl_context(),
+        retry=ONCE,
     ) as sender:
         await sender.send(device_id, "hello")
     with anyio.fail_after(5):
-        async with DeviceReceiver(transport, payload_type=str) as receiver:
+        async with DeviceReceiver(transport, payload_type=str, retry=ONCE) as receiver:
             message = await anext(aiter(receiver))
             assert message.payload == "hello"
             await message.complete()
@@ -141,7 +144,7 @@ class Refusal:
 
     async def __call__(self, transport: DeviceTransport, reason: str) -> UnauthorizedError:
         with anyio.fail_after(5), pytest.raises(UnauthorizedError) as caught:
-            async with DeviceReceiver(transport) as receiver:
+            async with DeviceReceiver(transport, retry=ONCE) as receiver:
                 await anext(aiter(receiver))
         assert reason in self._caplog.text
         self._caplog.clear()
@@ -387,7 +390,7 @@ async def test_a_certificate_opens_nothing_of_the_service(hub: LocalHub, tmp_pat
         HttpsServiceTransport(credential, ssl_context=device.context()),
     ):
         with anyio.fail_after(5), pytest.raises(UnauthorizedError):
-            async with FeedbackStream(transport) as stream:
+            async with FeedbackStream(transport, retry=ONCE) as stream:
                 await anext(aiter(stream))
 
 
@@ -400,7 +403,7 @@ async def test_files_that_cannot_be_used_are_found_before_anything_is_sent(
         DeviceCredential(host_name="h", device_id="d", x509=True, certificate_file=""),
     ):
         with pytest.raises(InvalidInputError, match="certificate_file"):
-            async with DeviceReceiver(make(credential, hub.ssl_context())):
+            async with DeviceReceiver(make(credential, hub.ssl_context()), retry=ONCE):
                 pass
     assert hub.connection_count == 0
 
@@ -411,7 +414,7 @@ async def test_a_device_without_a_certificate_is_told_before_anything_is_sent(hu
     connection_string = hub.device_connection_string("dev-x")
     assert connection_string.endswith(";DeviceId=dev-x;x509=true")
     with pytest.raises(InvalidInputError, match="no certificate to sign in with"):
-        async with DeviceReceiver.from_connection_string(connection_string, transport=transport):
+        async with DeviceReceiver.from_connection_string(connection_string, transport=transport, retry=ONCE):
             pass
 
 
@@ -433,7 +436,7 @@ async def test_no_secret_shows(hub: LocalHub, make: Make, tmp_path: Path, caplog
     caplog.set_level("DEBUG", "c2dkit")
     device = Device(hub, "dev-x", self_signed("dev-x"), tmp_path)
     with anyio.fail_after(5), pytest.raises(C2dError) as caught:
-        async with DeviceReceiver(make(device.credential(), hub.ssl_context())) as receiver:
+        async with DeviceReceiver(make(device.credential(), hub.ssl_context()), retry=ONCE) as receiver:
             await anext(aiter(receiver))
     shown = f"{caught.value!r} {caught.value.__cause__!r} {caplog.text}"
     assert "no such device" in shown

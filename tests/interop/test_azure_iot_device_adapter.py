@@ -25,6 +25,7 @@ from c2dkit import (
     FeedbackStatus,
     FeedbackStream,
     InvalidInputError,
+    RetryPolicy,
     UnauthorizedError,
     UnsupportedSettlementError,
 )
@@ -47,6 +48,8 @@ pytestmark = [
 
 Client = Any  # of a package without types for this project's checks
 CLIENTS = [IoTHubDeviceClient, AioClient]
+
+ONCE = RetryPolicy.none()  # what a transport does by itself shows only where nothing is tried again
 
 
 async def call(function: Callable[[], object]) -> None:
@@ -111,7 +114,7 @@ def test_only_a_device_client_is_taken() -> None:
 async def test_every_property_arrives(client: Client, sender: CloudSender) -> None:
     expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=30)
     properties = {"colour": "red", "a&b=c/d": "#+% \U0001f600", "empty": ""}
-    async with DeviceReceiver(AzureIotDeviceTransport(client)) as receiver:
+    async with DeviceReceiver(AzureIotDeviceTransport(client), retry=ONCE) as receiver:
         await sender.send(
             "dev-1",
             {"on": True},
@@ -135,7 +138,7 @@ async def test_every_property_arrives(client: Client, sender: CloudSender) -> No
 async def test_messages_keep_their_order(client: Client, sender: CloudSender) -> None:
     for number in range(50):
         await sender.send("dev-1", str(number))
-    async with DeviceReceiver(AzureIotDeviceTransport(client), prefetch=5) as receiver:
+    async with DeviceReceiver(AzureIotDeviceTransport(client), prefetch=5, retry=ONCE) as receiver:
         assert await bodies(receiver, 50) == [str(number) for number in range(50)]
 
 
@@ -146,7 +149,7 @@ async def test_what_was_delivered_is_acknowledged_and_cannot_be_settled(
         FeedbackStream.from_connection_string(
             standard_hub.service_connection_string, ssl_context=standard_hub.ssl_context()
         ) as feedback,
-        DeviceReceiver(AzureIotDeviceTransport(client)) as receiver,
+        DeviceReceiver(AzureIotDeviceTransport(client), retry=ONCE) as receiver,
     ):
         await sender.send("dev-1", b"x", ack="full", message_id="m-1")
         with anyio.fail_after(20):
@@ -163,7 +166,7 @@ async def test_what_a_slow_application_has_not_read_stays_at_the_hub(
     client: Client, sender: CloudSender, standard_hub: LocalHub
 ) -> None:
     transport = AzureIotDeviceTransport(client)
-    async with DeviceReceiver(transport, prefetch=2) as receiver:
+    async with DeviceReceiver(transport, prefetch=2, retry=ONCE) as receiver:
         for number in range(2):
             await sender.send("dev-1", str(number))
         await until(lambda: not client._mqtt_pipeline.feature_enabled["c2d"])
@@ -175,7 +178,7 @@ async def test_what_a_slow_application_has_not_read_stays_at_the_hub(
 
 async def test_disconnecting_with_unread_messages_loses_nothing(client: Client, sender: CloudSender) -> None:
     transport = AzureIotDeviceTransport(client)
-    async with DeviceReceiver(transport, prefetch=1) as receiver:
+    async with DeviceReceiver(transport, prefetch=1, retry=ONCE) as receiver:
         for number in range(20):
             await sender.send("dev-1", str(number))
         await until(lambda: len(transport._unread) > 0)
@@ -196,7 +199,7 @@ async def test_closing_ends_a_receive_and_restores_the_handlers(client: Client, 
     old = lambda message: seen.append(message.data)  # noqa: E731 - compared by identity below
     await to_thread.run_sync(setattr, client, "on_message_received", old)
     handlers = (client.on_message_received, client.on_connection_state_change, client.on_background_exception)
-    receiver = DeviceReceiver(AzureIotDeviceTransport(client))
+    receiver = DeviceReceiver(AzureIotDeviceTransport(client), retry=ONCE)
 
     async def iterate() -> list[str]:
         return [message.body.decode() async for message in receiver]
@@ -219,24 +222,24 @@ async def test_without_an_old_handler_closing_unsubscribes(
     client: Client, sender: CloudSender, standard_hub: LocalHub
 ) -> None:
     transport = AzureIotDeviceTransport(client)
-    async with DeviceReceiver(transport):
+    async with DeviceReceiver(transport, retry=ONCE):
         pass
     assert client.on_message_received is None
     assert client.connected
     await sender.send("dev-1", b"kept")
     assert standard_hub.queue_depth("dev-1") == 1
-    async with DeviceReceiver(transport) as receiver:
+    async with DeviceReceiver(transport, retry=ONCE) as receiver:
         assert await bodies(receiver, 1) == ["kept"]
 
 
 async def test_what_was_not_handed_over_waits_for_the_next_receiver(client: Client, sender: CloudSender) -> None:
     transport = AzureIotDeviceTransport(client)
-    async with DeviceReceiver(transport) as receiver:
+    async with DeviceReceiver(transport, retry=ONCE) as receiver:
         for number in range(3):
             await sender.send("dev-1", str(number))
         assert await bodies(receiver, 1) == ["0"]
         await until(lambda: len(transport._unread) == 2)
-    async with DeviceReceiver(transport) as receiver:
+    async with DeviceReceiver(transport, retry=ONCE) as receiver:
         await sender.send("dev-1", "3")
         assert await bodies(receiver, 3) == ["1", "2", "3"]
 
@@ -252,7 +255,7 @@ async def test_coroutine_handlers_that_were_replaced_are_called(standard_hub: Lo
         called.set()
 
     client.on_connection_state_change = on_state
-    async with shut_down_after(client), DeviceReceiver(AzureIotDeviceTransport(client)):
+    async with shut_down_after(client), DeviceReceiver(AzureIotDeviceTransport(client), retry=ONCE):
         assert await to_thread.run_sync(called.wait, 10)
     assert client.on_connection_state_change is on_state
 
@@ -262,7 +265,7 @@ async def test_receiving_goes_on_when_that_client_has_reconnected(
 ) -> None:
     states: list[bool] = []
     client.on_connection_state_change = lambda: states.append(client.connected)
-    async with DeviceReceiver(AzureIotDeviceTransport(client)) as receiver:
+    async with DeviceReceiver(AzureIotDeviceTransport(client), retry=ONCE) as receiver:
         await sender.send("dev-1", b"1")
         assert await bodies(receiver, 1) == ["1"]
         await standard_hub.disconnect_all()
@@ -276,7 +279,7 @@ async def test_receiving_goes_on_when_that_client_has_reconnected(
 
 async def test_a_client_without_a_connection_ends_the_receiver(client: Client) -> None:
     transport = AzureIotDeviceTransport(client, reconnect_within=timedelta(milliseconds=100))
-    async with DeviceReceiver(transport) as receiver:
+    async with DeviceReceiver(transport, retry=ONCE) as receiver:
         await call(client.disconnect)
         with anyio.fail_after(20), pytest.raises(ConnectionLostError, match=r"without a connection for 0\.1 s"):
             await anext(receiver)
@@ -285,19 +288,19 @@ async def test_a_client_without_a_connection_ends_the_receiver(client: Client) -
 
 async def test_a_receiver_after_a_disconnect_gets_everything(client: Client, sender: CloudSender) -> None:
     transport = AzureIotDeviceTransport(client, reconnect_within=timedelta(milliseconds=100))
-    async with DeviceReceiver(transport) as receiver:
+    async with DeviceReceiver(transport, retry=ONCE) as receiver:
         await call(client.disconnect)
         with anyio.fail_after(20), pytest.raises(ConnectionLostError):
             await anext(receiver)
     await sender.send("dev-1", b"1")
-    async with DeviceReceiver(transport) as receiver:
+    async with DeviceReceiver(transport, retry=ONCE) as receiver:
         await sender.send("dev-1", b"2")
         assert await bodies(receiver, 2) == ["1", "2"]
     assert client.on_message_received is None
 
 
 async def test_a_client_that_gives_up_ends_the_receiver_at_once(client: Client, standard_hub: LocalHub) -> None:
-    async with DeviceReceiver(AzureIotDeviceTransport(client)) as receiver:
+    async with DeviceReceiver(AzureIotDeviceTransport(client), retry=ONCE) as receiver:
         standard_hub.disable_device("dev-1")
         await standard_hub.disconnect_all()
         with anyio.fail_after(20), pytest.raises(UnauthorizedError, match="lost its connection"):
@@ -311,14 +314,14 @@ async def test_a_client_that_was_shut_down_cannot_be_opened(client: Client, stan
     )
     await call(other.shutdown)
     with pytest.raises(ConnectError, match=r"shut down|not running"):
-        async with DeviceReceiver(AzureIotDeviceTransport(other)):
+        async with DeviceReceiver(AzureIotDeviceTransport(other), retry=ONCE):
             pytest.fail("it opened")
 
 
 async def test_a_second_receiver_takes_over(client: Client, sender: CloudSender) -> None:
     async with (
-        DeviceReceiver(AzureIotDeviceTransport(client)) as first,
-        DeviceReceiver(AzureIotDeviceTransport(client)) as second,
+        DeviceReceiver(AzureIotDeviceTransport(client), retry=ONCE) as first,
+        DeviceReceiver(AzureIotDeviceTransport(client), retry=ONCE) as second,
     ):
         with anyio.fail_after(20), pytest.raises(ConnectionLostError, match="another receiver") as taken:
             await anext(first)
@@ -335,7 +338,7 @@ async def test_a_wrong_key_is_unauthorized(standard_hub: LocalHub) -> None:
         )
         async with shut_down_after(client):
             with pytest.raises(UnauthorizedError, match="azure-iot-device cannot connect") as refused:
-                async with DeviceReceiver(AzureIotDeviceTransport(client)):
+                async with DeviceReceiver(AzureIotDeviceTransport(client), retry=ONCE):
                     pytest.fail("it opened")
             assert not refused.value.transient
             assert client.on_message_received is None
@@ -345,7 +348,7 @@ async def test_a_hub_that_is_not_there_is_a_connect_error() -> None:
     client = AioClient.create_from_symmetric_key("AAAA", "127.0.0.78", "dev-1")
     async with shut_down_after(client):
         with pytest.raises(ConnectError, match="cannot connect") as missed:
-            async with DeviceReceiver(AzureIotDeviceTransport(client)):
+            async with DeviceReceiver(AzureIotDeviceTransport(client), retry=ONCE):
                 pytest.fail("it opened")
         assert missed.value.transient
 
@@ -363,7 +366,7 @@ async def test_a_client_with_a_certificate(
         "dev-x",
         server_verification_cert=standard_hub.ca_file.read_text("utf-8"),
     )
-    async with shut_down_after(client), DeviceReceiver(AzureIotDeviceTransport(client)) as receiver:
+    async with shut_down_after(client), DeviceReceiver(AzureIotDeviceTransport(client), retry=ONCE) as receiver:
         await sender.send("dev-x", b"1")
         assert await bodies(receiver, 1) == ["1"]
 
@@ -383,14 +386,14 @@ async def test_a_client_that_was_provisioned(kind: Client, standard_hub: LocalHu
         device_id=assigned["DeviceId"],
         server_verification_cert=standard_hub.ca_file.read_text("utf-8"),
     )
-    async with shut_down_after(client), DeviceReceiver(AzureIotDeviceTransport(client)) as receiver:
+    async with shut_down_after(client), DeviceReceiver(AzureIotDeviceTransport(client), retry=ONCE) as receiver:
         await sender.send("dev-2", b"1")
         assert await bodies(receiver, 1) == ["1"]
 
 
 async def test_a_cancelled_open_leaves_the_client_as_it_was(client: Client) -> None:
     with anyio.move_on_after(0.001):
-        async with DeviceReceiver(AzureIotDeviceTransport(client)):
+        async with DeviceReceiver(AzureIotDeviceTransport(client), retry=ONCE):
             pytest.fail("it opened")
     assert (client.on_connection_state_change, client.on_background_exception) == (None, None)
 

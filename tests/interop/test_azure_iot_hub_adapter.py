@@ -26,6 +26,7 @@ from c2dkit import (
     InvalidInputError,
     InvalidMessageError,
     MessageLockLostError,
+    RetryPolicy,
     ServiceCredential,
     ServiceError,
     Settlement,
@@ -39,6 +40,8 @@ from c2dkit.transports._azure_iot_hub_errors import ERRORS
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from types import ModuleType
+
+ONCE = RetryPolicy.none()  # what a transport does by itself shows only where nothing is tried again
 
 SECONDS = 30
 SOON = PollingInterval.every(timedelta(milliseconds=10))
@@ -70,7 +73,7 @@ async def test_the_loop_closes_with_every_property(hub: LocalHub) -> None:
     expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=5)
     device = DeviceReceiver.from_connection_string(hub.device_connection_string("dev-1"), ssl_context=hub.ssl_context())
     with anyio.fail_after(SECONDS):
-        async with CloudSender(shared) as sender, FeedbackStream(shared) as feedback, device:
+        async with CloudSender(shared, retry=ONCE) as sender, FeedbackStream(shared, retry=ONCE) as feedback, device:
             await sender.send(
                 "dev-1",
                 b"\x00\xff",
@@ -95,7 +98,7 @@ async def test_the_loop_closes_with_every_property(hub: LocalHub) -> None:
 async def test_a_batch_is_abandoned_comes_again_and_is_completed(hub: LocalHub) -> None:
     shared = transport(hub.service_connection_string)
     with anyio.fail_after(SECONDS):
-        async with CloudSender(shared) as sender:
+        async with CloudSender(shared, retry=ONCE) as sender:
             await sender.send("dev-1", "x", ack="full", message_id="one")
             assert await sender.purge("dev-1") == 1
         first = await shared.open_feedback()
@@ -113,17 +116,17 @@ async def test_a_batch_is_abandoned_comes_again_and_is_completed(hub: LocalHub) 
 
 async def test_queue_depth_needs_the_right_to_read_the_registry(hub: LocalHub) -> None:
     with anyio.fail_after(SECONDS):
-        async with CloudSender(transport(hub.owner_connection_string)) as sender:
+        async with CloudSender(transport(hub.owner_connection_string), retry=ONCE) as sender:
             await sender.send("dev-1", "x")
             assert await sender.queue_depth("dev-1") == 1
-        async with CloudSender(transport(hub.service_connection_string)) as sender:
+        async with CloudSender(transport(hub.service_connection_string), retry=ONCE) as sender:
             with pytest.raises(UnauthorizedError):
                 await sender.queue_depth("dev-1")
 
 
 async def test_a_message_that_is_not_taken_is_an_error_and_the_next_one_is_sent(hub: LocalHub) -> None:
     with anyio.fail_after(SECONDS):
-        async with CloudSender(transport(hub.service_connection_string)) as sender:
+        async with CloudSender(transport(hub.service_connection_string), retry=ONCE) as sender:
             with pytest.raises(ServiceError, match="does not say why") as caught:
                 await sender.send("nobody", "x")
             assert type(caught.value.__cause__) is Exception
@@ -137,11 +140,11 @@ async def test_a_wrong_key_is_an_error_that_does_not_show_it(hub: LocalHub) -> N
     wrong = transport(f"{start}SharedAccessKey={forged}")
 
     async def send() -> None:
-        async with CloudSender(wrong):
+        async with CloudSender(wrong, retry=ONCE):
             pytest.fail("it opened")
 
     async def receive() -> None:
-        async with FeedbackStream(wrong) as feedback:
+        async with FeedbackStream(wrong, retry=ONCE) as feedback:
             await anext(feedback)
 
     for operation in (send, receive, partial(wrong.purge, "dev-1"), partial(wrong.queue_depth, "dev-1")):
@@ -167,7 +170,7 @@ async def test_a_hub_that_is_not_trusted_or_not_there_is_a_connect_error(
 async def test_a_lost_connection_ends_the_sender_and_not_the_transport(hub: LocalHub) -> None:
     shared = transport(hub.service_connection_string)
     with anyio.fail_after(SECONDS):
-        async with CloudSender(shared) as sender:
+        async with CloudSender(shared, retry=ONCE) as sender:
             await sender.send("dev-1", "x")
             await hub.disconnect_all()
             with pytest.raises(C2dError) as lost:
@@ -176,13 +179,13 @@ async def test_a_lost_connection_ends_the_sender_and_not_the_transport(hub: Loca
             with pytest.raises(C2dError) as still:
                 await sender.send("dev-1", "x")
             assert still.value.transient
-        async with CloudSender(shared) as again:
+        async with CloudSender(shared, retry=ONCE) as again:
             await again.send("dev-1", "x")
 
 
 async def test_a_cancelled_send_does_not_hold_up_the_caller(hub: LocalHub) -> None:
     with anyio.fail_after(SECONDS):
-        async with CloudSender(transport(hub.service_connection_string)) as sender:
+        async with CloudSender(transport(hub.service_connection_string), retry=ONCE) as sender:
             with anyio.move_on_after(0):
                 await sender.send("dev-1", "cancelled before its turn")
             await sender.send("dev-1", "sent")
@@ -190,7 +193,7 @@ async def test_a_cancelled_send_does_not_hold_up_the_caller(hub: LocalHub) -> No
 
 
 async def test_closing_ends_a_receive_of_feedback(hub: LocalHub) -> None:
-    stream = FeedbackStream(transport(hub.service_connection_string))
+    stream = FeedbackStream(transport(hub.service_connection_string), retry=ONCE)
 
     async def iterate() -> int:
         return len([record async for record in stream])
@@ -205,7 +208,7 @@ async def test_closing_ends_a_receive_of_feedback(hub: LocalHub) -> None:
 async def test_a_device_id_that_an_address_has_to_escape(hub: LocalHub) -> None:
     hub.add_device("a%20#?b")
     with anyio.fail_after(SECONDS):
-        async with CloudSender(transport(hub.service_connection_string)) as sender:
+        async with CloudSender(transport(hub.service_connection_string), retry=ONCE) as sender:
             await sender.send("a%20#?b", "x")
     assert hub.queue_depth("a%20#?b") == 1
 
@@ -215,7 +218,7 @@ async def test_a_back_end_signs_in_with_entra_id(hub: LocalHub) -> None:
         EntraCredential(host_name=hub.host, token_credential=ISSUER.credential()), polling=SOON
     )
     with anyio.fail_after(SECONDS):
-        async with CloudSender(shared) as sender, FeedbackStream(shared) as feedback:
+        async with CloudSender(shared, retry=ONCE) as sender, FeedbackStream(shared, retry=ONCE) as feedback:
             await sender.send("dev-1", "x", ack="full", message_id="one")
             assert await sender.queue_depth("dev-1") == 1
             assert await sender.purge("dev-1") == 1
@@ -227,14 +230,17 @@ async def test_a_back_end_signs_in_with_entra_id(hub: LocalHub) -> None:
 
 async def test_sends_of_many_tasks_take_turns(hub: LocalHub) -> None:
     with anyio.fail_after(SECONDS):
-        async with CloudSender(transport(hub.service_connection_string)) as sender, anyio.create_task_group() as tasks:
+        async with (
+            CloudSender(transport(hub.service_connection_string), retry=ONCE) as sender,
+            anyio.create_task_group() as tasks,
+        ):
             for number in range(10):
                 tasks.start_soon(sender.send, "dev-1", f"{number}")
     assert hub.queue_depth("dev-1") == 10
 
 
 async def test_what_the_library_cannot_send_is_refused_before_any_byte(hub: LocalHub) -> None:
-    async with CloudSender(transport(hub.service_connection_string)) as sender:
+    async with CloudSender(transport(hub.service_connection_string), retry=ONCE) as sender:
         with pytest.raises(InvalidMessageError, match="user_id"):
             await sender.send("dev-1", "x", user_id="me")
         with pytest.raises(InvalidMessageError, match="messageId"):

@@ -26,6 +26,7 @@ from c2dkit import (
     FeedbackStream,
     InvalidInputError,
     MessageLockLostError,
+    RetryPolicy,
     UnauthorizedError,
 )
 from c2dkit._models import Ack, Message
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
     from c2dkit.transports._ports import DeviceTransport, ServiceTransport
 
+ONCE = RetryPolicy.none()  # what a transport does by itself shows only where nothing is tried again
+
 WRONG_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
@@ -60,7 +63,7 @@ def service(hub: LocalHub) -> UamqpServiceTransport:
 
 @pytest.fixture
 async def sender(hub: LocalHub) -> AsyncIterator[CloudSender]:
-    async with CloudSender(service(hub)) as opened:
+    async with CloudSender(service(hub), retry=ONCE) as opened:
         yield opened
 
 
@@ -90,7 +93,7 @@ async def test_they_are_transports(hub: LocalHub) -> None:
 async def test_every_property_there_and_back(hub: LocalHub, sender: CloudSender) -> None:
     expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=30)
     properties = {"colour": "red", "a&b=c/d": "#+% \U0001f600", "empty": ""}
-    async with DeviceReceiver(device(hub)) as receiver:
+    async with DeviceReceiver(device(hub), retry=ONCE) as receiver:
         await sender.send(
             "dev-1",
             {"on": True},
@@ -120,7 +123,7 @@ async def test_every_property_there_and_back(hub: LocalHub, sender: CloudSender)
 
 @pytest.mark.parametrize("body", [b"", b"\x00\xff", b"x" * 65_000])
 async def test_any_body(hub: LocalHub, sender: CloudSender, body: bytes) -> None:
-    async with DeviceReceiver(device(hub)) as receiver:
+    async with DeviceReceiver(device(hub), retry=ONCE) as receiver:
         await sender.send("dev-1", body)
         with anyio.fail_after(20):
             message = await anext(receiver)
@@ -132,7 +135,7 @@ async def test_messages_keep_their_order(hub: LocalHub, sender: CloudSender) -> 
     async with anyio.create_task_group() as tasks:
         for number in range(50):
             tasks.start_soon(sender.send, "dev-1", str(number))
-    async with DeviceReceiver(device(hub), prefetch=7) as receiver:
+    async with DeviceReceiver(device(hub), prefetch=7, retry=ONCE) as receiver:
         assert await bodies(receiver, 50) == [str(number) for number in range(50)]
 
 
@@ -152,9 +155,9 @@ async def test_prefetch_bounds_what_waits_in_memory(hub: LocalHub, sender: Cloud
 async def test_each_settlement_and_its_feedback(hub: LocalHub) -> None:
     transport = service(hub)
     async with (
-        CloudSender(transport) as sender,
-        FeedbackStream(transport) as feedback,
-        DeviceReceiver(device(hub)) as receiver,
+        CloudSender(transport, retry=ONCE) as sender,
+        FeedbackStream(transport, retry=ONCE) as feedback,
+        DeviceReceiver(device(hub), retry=ONCE) as receiver,
     ):
         assert hub.connection_count == 2  # sender and feedback share one
         with anyio.fail_after(30):
@@ -176,15 +179,15 @@ async def test_each_settlement_and_its_feedback(hub: LocalHub) -> None:
 
 async def test_an_abandoned_batch_of_feedback_comes_again(hub: LocalHub) -> None:
     transport = service(hub)
-    async with CloudSender(transport) as sender, DeviceReceiver(device(hub)) as receiver:
+    async with CloudSender(transport, retry=ONCE) as sender, DeviceReceiver(device(hub), retry=ONCE) as receiver:
         await sender.send("dev-1", b"x", ack="full", message_id="m-1")
         with anyio.fail_after(20):
             await (await anext(receiver)).complete()
-            first = FeedbackStream(transport)
+            first = FeedbackStream(transport, retry=ONCE)
             await first.__aenter__()
             await anext(first)
             await first.__aexit__(RuntimeError, RuntimeError("the application's"), None)
-            async with FeedbackStream(transport) as second:
+            async with FeedbackStream(transport, retry=ONCE) as second:
                 assert (await anext(second)).original_message_id == "m-1"
 
 
@@ -209,7 +212,7 @@ async def test_the_hubs_refusals_of_a_message(hub: LocalHub, sender: CloudSender
 
 
 async def test_closing_ends_a_receive(hub: LocalHub) -> None:
-    receiver = DeviceReceiver(device(hub))
+    receiver = DeviceReceiver(device(hub), retry=ONCE)
 
     async def iterate() -> int:
         return len([message async for message in receiver])
@@ -223,7 +226,7 @@ async def test_closing_ends_a_receive(hub: LocalHub) -> None:
 
 
 async def test_a_cancelled_receive_loses_nothing(hub: LocalHub, sender: CloudSender) -> None:
-    async with DeviceReceiver(device(hub)) as receiver:
+    async with DeviceReceiver(device(hub), retry=ONCE) as receiver:
         with anyio.move_on_after(0.05):
             await anext(receiver)
         await sender.send("dev-1", b"1")
@@ -233,7 +236,7 @@ async def test_a_cancelled_receive_loses_nothing(hub: LocalHub, sender: CloudSen
 async def test_a_cancelled_open_leaves_no_connection(hub: LocalHub) -> None:
     for milliseconds in (1, 20, 40, 60):
         with anyio.move_on_after(milliseconds / 1000):
-            async with DeviceReceiver(device(hub)):
+            async with DeviceReceiver(device(hub), retry=ONCE):
                 pass
     await until(lambda: hub.connection_count == 0)
 
@@ -241,9 +244,9 @@ async def test_a_cancelled_open_leaves_no_connection(hub: LocalHub) -> None:
 async def test_a_lost_connection_ends_everything(hub: LocalHub) -> None:
     transport = service(hub)
     async with (
-        CloudSender(transport) as sender,
-        FeedbackStream(transport) as feedback,
-        DeviceReceiver(device(hub)) as receiver,
+        CloudSender(transport, retry=ONCE) as sender,
+        FeedbackStream(transport, retry=ONCE) as feedback,
+        DeviceReceiver(device(hub), retry=ONCE) as receiver,
     ):
         await sender.send("dev-1", b"held")
         with anyio.fail_after(20):
@@ -257,14 +260,14 @@ async def test_a_lost_connection_ends_everything(hub: LocalHub) -> None:
                 await held.complete()
             with pytest.raises(ConnectionLostError):
                 await sender.send("dev-1", b"x")
-        async with CloudSender(transport) as again:
+        async with CloudSender(transport, retry=ONCE) as again:
             await again.send("dev-1", b"x")
     assert hub.queue_depth("dev-1") == 2
 
 
 async def test_settling_after_the_close_is_an_error(hub: LocalHub, sender: CloudSender) -> None:
     await sender.send("dev-1", b"x")
-    async with DeviceReceiver(device(hub)) as receiver:
+    async with DeviceReceiver(device(hub), retry=ONCE) as receiver:
         with anyio.fail_after(20):
             message = await anext(receiver)
     with pytest.raises(MessageLockLostError):
@@ -272,7 +275,7 @@ async def test_settling_after_the_close_is_an_error(hub: LocalHub, sender: Cloud
 
 
 async def test_a_second_receiver_takes_over(hub: LocalHub, sender: CloudSender) -> None:
-    async with DeviceReceiver(device(hub)) as first, DeviceReceiver(device(hub)) as second:
+    async with DeviceReceiver(device(hub), retry=ONCE) as first, DeviceReceiver(device(hub), retry=ONCE) as second:
         with anyio.fail_after(20), pytest.raises(ConnectionLostError) as taken:
             await anext(first)
         assert taken.value.hub_code == 409002
@@ -285,13 +288,13 @@ async def test_who_is_refused(hub: LocalHub) -> None:
     nobody = DeviceCredential(host_name="localhost", port=hub.port, device_id="nobody", shared_access_key=WRONG_KEY)
     for credential in (wrong_key, nobody):
         with pytest.raises(UnauthorizedError, match="token"):
-            async with DeviceReceiver(UamqpDeviceTransport(credential, ssl_context=hub.ssl_context())):
+            async with DeviceReceiver(UamqpDeviceTransport(credential, ssl_context=hub.ssl_context()), retry=ONCE):
                 pytest.fail("it opened")
     policy = ServiceCredential(
         host_name="localhost", port=hub.port, shared_access_key_name="service", shared_access_key=WRONG_KEY
     )
     with pytest.raises(UnauthorizedError, match="token"):
-        async with CloudSender(UamqpServiceTransport(policy, ssl_context=hub.ssl_context())):
+        async with CloudSender(UamqpServiceTransport(policy, ssl_context=hub.ssl_context()), retry=ONCE):
             pytest.fail("it opened")
     await until(lambda: hub.connection_count == 0)
 
@@ -334,7 +337,7 @@ async def test_tokens_are_renewed(hub: LocalHub, sender: CloudSender, monkeypatc
         return given[-1]
 
     monkeypatch.setattr(_uamqp_auth, "token_for", short_lived)
-    async with DeviceReceiver(device(hub)) as receiver:
+    async with DeviceReceiver(device(hub), retry=ONCE) as receiver:
         before = len(given)
         await until(lambda: len(given) > before)
         await until(lambda: datetime.now(UTC) > given[before - 1].expires_at)
@@ -349,11 +352,11 @@ async def test_a_back_end_signs_in_with_entra_id() -> None:
         stranger = EntraCredential(
             host_name="localhost", port=hub.port, token_credential=TokenIssuer.create("x").credential()
         )
-        async with CloudSender(UamqpServiceTransport(credential, ssl_context=hub.ssl_context())) as sender:
+        async with CloudSender(UamqpServiceTransport(credential, ssl_context=hub.ssl_context()), retry=ONCE) as sender:
             await sender.send("dev-1", b"x")
             assert await sender.queue_depth("dev-1") == 1
         with pytest.raises(UnauthorizedError):
-            async with CloudSender(UamqpServiceTransport(stranger, ssl_context=hub.ssl_context())):
+            async with CloudSender(UamqpServiceTransport(stranger, ssl_context=hub.ssl_context()), retry=ONCE):
                 pytest.fail("it opened")
 
 

@@ -4,6 +4,7 @@ from c2dkit._models import Message
 from c2dkit.transports._amqp import AmqpDeviceTransport, AmqpServiceTransport
 from c2dkit.transports._azure_iot_device import AzureIotDeviceTransport
 from c2dkit.transports._azure_iot_hub import AzureIotHubServiceTransport
+from c2dkit.transports._ending import Ending
 from c2dkit.transports._https import HttpsDeviceTransport, HttpsServiceTransport
 from c2dkit.transports._https_polling import PollingInterval
 from c2dkit.transports._mqtt import MqttDeviceTransport
@@ -30,6 +31,7 @@ __all__ = [
     "DeviceFactory",
     "DeviceLink",
     "DeviceTransport",
+    "Ending",
     "FeedbackBatch",
     "FeedbackLink",
     "HttpsDeviceTransport",

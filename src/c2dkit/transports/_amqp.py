@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from c2dkit._models import Message
     from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
     from c2dkit._rules.entra import EntraCredential
+    from c2dkit.transports._ending import Ending
 
 __all__ = ["AmqpDeviceTransport", "AmqpServiceTransport"]
 
@@ -89,6 +90,10 @@ class _AmqpDeviceLink:
 
     async def settle(self, delivery: Delivery, settlement: Settlement) -> None:
         await self._inbox.settle(_delivery_id(delivery.tag), settlement)
+
+    @property
+    def ending(self) -> Ending:
+        return self._inbox.ending
 
     async def close(self) -> None:
         self._inbox.close(ClosedError("the receiver is closed"))
@@ -208,6 +213,10 @@ class _AmqpSenderLink:
             raise amqp_errors.error_from_amqp(state.error, doing="the hub refused the message")
         raise ServiceError(f"the hub gave the message back ({type(state).__name__.lower()})", transient=True)
 
+    @property
+    def ending(self) -> Ending:
+        return self._outbox.ending
+
     async def close(self) -> None:
         if not self._outbox.closed:
             self._outbox.close()
@@ -224,6 +233,10 @@ class _AmqpFeedbackLink:
 
     async def settle(self, batch: FeedbackBatch, settlement: Settlement) -> None:
         await self._inbox.settle(_delivery_id(batch.tag), settlement)
+
+    @property
+    def ending(self) -> Ending:
+        return self._inbox.ending
 
     async def close(self) -> None:
         if not self._inbox.closed:

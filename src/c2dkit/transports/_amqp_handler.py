@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from c2dkit.transports._ending import Ending
 from c2dkit.transports._waiting import fail
 
 if TYPE_CHECKING:
@@ -15,11 +16,11 @@ __all__ = ["LinkHandler"]
 
 
 class LinkHandler:
-    """What a link does with its events; the base does nothing but keep the first error."""
+    """What a link does with its events; the base does nothing but keep its end."""
 
     def __init__(self) -> None:
         self.attached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.error: C2dError | None = None
+        self.ending = Ending()
 
     def on_transfer(self, event: amqp.TransferReceived) -> None:
         """A whole delivery has arrived."""
@@ -32,6 +33,5 @@ class LinkHandler:
 
     def lost(self, error: C2dError) -> None:
         """The link is over; called once at least, and the first error stays."""
-        if self.error is None:
-            self.error = error
+        self.ending.come(error)
         fail(self.attached, error)

@@ -84,10 +84,10 @@ class Inbox(LinkHandler, Generic[ItemT]):
             MessageLockLostError: The lock is gone, by the hub's word or with the link.
             OutcomeUnknownError: The link ended before the hub confirmed.
         """
-        if self.error is not None:
+        if self.ending.error is not None:
             raise MessageLockLostError(
                 "the connection that held the message's lock has ended; the hub delivers the message again"
-            ) from self.error
+            ) from self.ending.error
         outcome = OUTCOME_OF[settlement]
         confirmed: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._settling[delivery_id] = confirmed

@@ -55,8 +55,7 @@ class Outbox(LinkHandler):
             OutcomeUnknownError: The link ended after bytes had left.
             C2dError: The link had ended before, or ended while the message waited for credit.
         """
-        if self.error is not None:
-            raise self.error.with_traceback(None)
+        self.ending.check()
         outcome: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._unsent.append(Unsent(payload, settled, outcome))
         self._send_waiting()

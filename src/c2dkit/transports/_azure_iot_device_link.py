@@ -14,6 +14,7 @@ from c2dkit._errors import C2dError, ClosedError, ConnectionLostError, Unsupport
 from c2dkit.transports._azure_iot_device_errors import error_from_client
 from c2dkit.transports._azure_iot_device_subscription import FeatureSwitch, Subscription, in_thread
 from c2dkit.transports._azure_iot_device_unread import Unread
+from c2dkit.transports._ending import Ending
 from c2dkit.transports._ports import Delivery
 from c2dkit.transports._waiting import answer
 
@@ -54,7 +55,7 @@ class ClientLink:
         self._prefetch = prefetch
         self._reconnect_seconds = reconnect_seconds
         self._loop = asyncio.get_running_loop()
-        self._error: C2dError | None = None
+        self.ending = Ending()
         self._cause: C2dError | None = None
         self._give_up: asyncio.TimerHandle | None = None
         self._previous: Callable[[ClientMessage], object] | None = None
@@ -114,11 +115,11 @@ class ClientLink:
 
     async def receive(self) -> Delivery:
         """See ``DeviceLink.receive``; what is dropped there waits here for the transport's next receiver."""
-        while self._error is not None or not len(self._unread):
-            if self._error is not None:
-                raise self._error.with_traceback(None)
+        self.ending.check()
+        while not len(self._unread):
             self._arrived.clear()
             await self._arrived.wait()
+            self.ending.check()
         message = self._unread.take()
         self._check_subscription()
         return Delivery(message, None, None)
@@ -129,8 +130,7 @@ class ClientLink:
 
     def end(self, error: C2dError) -> None:
         """Fail every ``receive`` from now on; the first error stays."""
-        if self._error is None:
-            self._error = error
+        if self.ending.come(error):
             self._arrived.set()
             self._stop_giving_up()
 
@@ -188,7 +188,7 @@ class ClientLink:
     def _state_changed(self) -> None:
         self._check_subscription()
         self._stop_giving_up()
-        if not self._client.connected and self._error is None:
+        if not self._client.connected and self.ending.error is None:
             self._give_up = self._loop.call_later(self._reconnect_seconds, self._gave_up)
 
     def _stop_giving_up(self) -> None:

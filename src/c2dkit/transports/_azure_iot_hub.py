@@ -18,6 +18,7 @@ from c2dkit._wire import https as wire
 from c2dkit.transports._azure_iot_hub_errors import error_from_rest, error_from_send
 from c2dkit.transports._azure_iot_hub_manager import ManagerThread
 from c2dkit.transports._azure_iot_hub_message import pack
+from c2dkit.transports._ending import Ending
 from c2dkit.transports._foreign import load
 from c2dkit.transports._https import FEEDBACK_POLLING
 from c2dkit.transports._https_poller import Poller
@@ -139,7 +140,7 @@ class AzureIotHubServiceTransport:
 class _SenderLink:
     def __init__(self, thread: ManagerThread) -> None:
         self._thread = thread
-        self._error: C2dError | None = None
+        self.ending = Ending()
 
     async def start(self) -> None:
         try:
@@ -148,8 +149,7 @@ class _SenderLink:
             raise error_from_send(error) from error
 
     async def send(self, message: Message) -> None:
-        if self._error is not None:
-            raise self._error.with_traceback(None)
+        self.ending.check()
         parcel = pack(message)
         try:
             await self._thread.call(lambda manager: manager.send_c2d_message(*parcel))
@@ -157,11 +157,11 @@ class _SenderLink:
             failed = error_from_send(error)
             if type(error) is not Exception:
                 # What ended the connection leaves the message in that library's queue: the next send would repeat it.
-                self._error = failed
+                self.ending.come(failed)
             raise failed from error
 
     async def close(self) -> None:
-        self._error = ClosedError("the sender is closed")
+        self.ending.come(ClosedError("the sender is closed"))
         self._thread.stop()
 
 
@@ -181,6 +181,10 @@ class _FeedbackLink:
         self._poller: Poller[FeedbackBatch] = Poller(self._poll, interval)
         self._held: set[str] = set()
         self._closed = False
+
+    @property
+    def ending(self) -> Ending:
+        return self._poller.ending
 
     async def receive(self) -> FeedbackBatch:
         return await self._poller.receive()

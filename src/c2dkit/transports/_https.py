@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from c2dkit._rules.credentials import Credential, DeviceCredential, ServiceCredential
     from c2dkit._rules.entra import EntraCredential
+    from c2dkit.transports._ending import Ending
     from c2dkit.transports._https_client import Answer, HttpsClient
 
 __all__ = ["HttpsDeviceTransport", "HttpsServiceTransport"]
@@ -79,6 +80,10 @@ class _HttpsDeviceLink:
         self._queue = LockedQueue(
             client, path, what="message", max_bytes=wire.MAX_MESSAGE_BYTES, read=_delivery, interval=interval
         )
+
+    @property
+    def ending(self) -> Ending:
+        return self._queue.ending
 
     async def receive(self) -> Delivery:
         return await self._queue.receive()
@@ -181,6 +186,10 @@ class _HttpsFeedbackLink:
             read=_feedback_batch,
             interval=interval,
         )
+
+    @property
+    def ending(self) -> Ending:
+        return self._queue.ending
 
     async def receive(self) -> FeedbackBatch:
         return await self._queue.receive()

@@ -16,6 +16,7 @@ from c2dkit.transports._https_poller import Poller
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from c2dkit.transports._ending import Ending
     from c2dkit.transports._https_client import Answer, HttpsClient
     from c2dkit.transports._https_polling import PollingInterval
 
@@ -30,8 +31,8 @@ ItemT = TypeVar("ItemT")
 class LockedQueue(Generic[ItemT]):
     """A queue at the hub that is polled, and whose items are locked one by one.
 
-    The locks are the hub's and belong to no connection: after a failed poll, which ends the receiving, what is held
-    can still be settled. Only ``close`` ends that, and it abandons what is held.
+    The locks are the hub's and belong to no connection: after a failed poll what is held can still be settled. Only
+    ``close`` ends that, and it abandons what is held.
 
     Args:
         client: Sends the requests; closed with this.
@@ -60,6 +61,11 @@ class LockedQueue(Generic[ItemT]):
         self._poller: Poller[ItemT] = Poller(self._poll, interval)
         self._held: dict[str, None] = {}
         self._closed = False
+
+    @property
+    def ending(self) -> Ending:
+        """As ``DeviceLink.ending``; only ``close`` brings it."""
+        return self._poller.ending
 
     async def receive(self) -> ItemT:
         """Return the next item; as ``DeviceLink.receive``."""

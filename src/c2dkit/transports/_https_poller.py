@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from c2dkit.transports._ending import Ending
 from c2dkit.transports._mailbox import Mailbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from c2dkit._errors import ClosedError
     from c2dkit.transports._https_polling import PollingInterval
 
 __all__ = ["Poller"]
@@ -23,8 +25,8 @@ ItemT = TypeVar("ItemT")
 class Poller(Generic[ItemT]):
     """Calls ``poll`` in a task of its own, one call at a time and only while somebody waits for an item.
 
-    An item that comes after its waiter was cancelled is kept for the next one; there is at most one such. The first
-    error of ``poll`` ends the poller.
+    An item that comes after its waiter was cancelled is kept for the next one; there is at most one such. An error of
+    ``poll`` goes to whoever waits; the next ``receive`` polls again, at once.
 
     Args:
         poll: Asks once; None means that there is nothing.
@@ -34,16 +36,16 @@ class Poller(Generic[ItemT]):
     def __init__(self, poll: Callable[[], Awaitable[ItemT | None]], interval: PollingInterval) -> None:
         self._poll = poll
         self._interval = interval
+        self.ending = Ending()
         self._mailbox: Mailbox[ItemT] = Mailbox()
         self._waiting = 0
         self._empty_polls = 0
         self._due = 0.0
         self._polling = False
-        self._ended = False
         self._task: asyncio.Task[None] | None = None
 
     async def receive(self) -> ItemT:
-        """Return the next item; raises the error that has ended the poller.
+        """Return the next item; raises the error of a poll that failed, or of ``close``.
 
         Cancellation: safe, no item is lost.
         """
@@ -56,7 +58,7 @@ class Poller(Generic[ItemT]):
             self._waiting -= 1
 
     def _wanted(self) -> bool:
-        return not self._ended and self._waiting > len(self._mailbox)
+        return self.ending.error is None and self._waiting > len(self._mailbox)
 
     async def _run(self) -> None:
         try:
@@ -65,7 +67,8 @@ class Poller(Generic[ItemT]):
                 if self._wanted():
                     await self._poll_once()
         except Exception as error:  # noqa: BLE001 - whoever waits must learn why nothing comes
-            self._end(error)
+            self._due = 0.0
+            self._mailbox.fail(error)
         finally:
             self._task = None
 
@@ -80,16 +83,13 @@ class Poller(Generic[ItemT]):
         self._empty_polls = self._empty_polls + 1 if item is None else 0
         self._due = asyncio.get_running_loop().time() + self._interval.after(self._empty_polls).total_seconds()
 
-    def _end(self, error: Exception) -> None:
-        self._ended = True
-        self._mailbox.close(error)
-
-    async def close(self, error: Exception) -> None:
+    async def close(self, error: ClosedError) -> None:
         """Stop polling; every ``receive`` fails with ``error`` from now on. Idempotent.
 
         Cancellation: polling still stops, without being waited for.
         """
-        self._end(error)
+        self.ending.come(error)
+        self._mailbox.close(error)
         task = self._task
         if task is None:
             return

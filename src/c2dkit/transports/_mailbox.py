@@ -63,6 +63,13 @@ class Mailbox(Generic[ItemT]):
                 waiter.set_result(None)
                 return
 
+    def fail(self, error: Exception) -> None:
+        """Raise an error in every ``get`` that waits, and in none to come."""
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(error)
+        self._waiters.clear()
+
     def close(self, error: Exception) -> None:
         """Drop what nobody has taken and fail every ``get`` from now on. The first error stays."""
         if self._error is not None:

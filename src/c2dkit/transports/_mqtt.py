@@ -13,6 +13,7 @@ from c2dkit._rules.limits import DEVICE_QUEUE_DEPTH
 from c2dkit._rules.settlement import Settlement
 from c2dkit._wire import mqtt as wire
 from c2dkit.transports._dialer import Dialer
+from c2dkit.transports._ending import Ending
 from c2dkit.transports._mailbox import Mailbox
 from c2dkit.transports._ports import Delivery, DeviceLink
 from c2dkit.transports._tokens import token_for
@@ -95,7 +96,7 @@ class _MqttDeviceLink:
         self._subscription = wire.subscription(credential.device_id)
         self._prefetch = prefetch
         self._mailbox: Mailbox[Delivery] = Mailbox()
-        self._error: C2dError | None = None
+        self.ending = Ending()
         loop = asyncio.get_running_loop()
         self._connected: asyncio.Future[None] = loop.create_future()
         self._subscribed: asyncio.Future[None] = loop.create_future()
@@ -126,16 +127,16 @@ class _MqttDeviceLink:
         return delivery
 
     async def settle(self, delivery: Delivery, settlement: Settlement) -> None:
-        if self._error is not None:
+        if self.ending.error is not None:
             raise MessageLockLostError(
                 "the connection that the message came on has ended; the hub delivers the message again"
-            ) from self._error
+            ) from self.ending.error
         if isinstance(delivery.tag, int):  # QoS 0 has no acknowledgment
             self.engine.acknowledge(delivery.tag)
             self._driver.wake()
 
     async def close(self) -> None:
-        if self._error is None:
+        if self.ending.error is None:
             self.engine.disconnect()
         self._lost(ClosedError("the receiver is closed"))
         await self._driver.aclose(linger=LINGER_SECONDS)
@@ -186,9 +187,8 @@ class _MqttDeviceLink:
         self._lost(link_error(cause, host=self._host))
 
     def _lost(self, error: C2dError) -> None:
-        if self._error is not None:
+        if not self.ending.come(error):
             return
-        self._error = error
         self._mailbox.close(error)
         fail(self._connected, error)
         fail(self._subscribed, error)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from c2dkit._models import FeedbackRecord, Message
     from c2dkit._rules.settlement import Settlement
+    from c2dkit.transports._ending import Ending
 
 __all__ = [
     "Delivery",
@@ -62,6 +63,11 @@ class DeviceLink(Protocol):
     Guarantees: messages come in the order in which the hub gives them, and each is handed over once per lock.
     """
 
+    @property
+    def ending(self) -> Ending:
+        """The end of this link, to be looked at and waited for: a loss of the connection, or ``close``."""
+        ...
+
     async def receive(self) -> Delivery:
         """Return the next message, waiting for it as long as it takes.
 
@@ -69,7 +75,8 @@ class DeviceLink(Protocol):
 
         Raises:
             C2dError: The link has ended, or ends while waiting. What had arrived and was not handed over is dropped:
-                it can no longer be settled, and the hub delivers it again.
+                it can no longer be settled, and the hub delivers it again. A link that polls has not ended with a poll
+                that failed: ``receive`` may be called again.
             ClosedError: ``close`` was called.
         """
         ...
@@ -126,6 +133,11 @@ class DeviceTransport(Protocol):
 class SenderLink(Protocol):
     """An open way to send cloud-to-device messages to every device of a hub."""
 
+    @property
+    def ending(self) -> Ending:
+        """The end of this link, to be looked at and waited for: a loss of the connection, or ``close``."""
+        ...
+
     async def send(self, message: Message) -> None:
         """Send one message and wait until the hub has queued it.
 
@@ -148,13 +160,18 @@ class SenderLink(Protocol):
 class FeedbackLink(Protocol):
     """An open receiver of a hub's delivery feedback. Several receivers share one queue."""
 
+    @property
+    def ending(self) -> Ending:
+        """The end of this link, to be looked at and waited for: a loss of the connection, or ``close``."""
+        ...
+
     async def receive(self) -> FeedbackBatch:
         """Return the next batch, waiting for it as long as it takes.
 
         Cancellation: safe, no batch is lost.
 
         Raises:
-            C2dError: The link has ended, or ends while waiting.
+            C2dError: The link has ended, or ends while waiting; or a poll failed, see ``DeviceLink.receive``.
         """
         ...
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from c2dkit._models import Message
     from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
     from c2dkit._rules.entra import EntraCredential
+    from c2dkit.transports._ending import Ending
     from c2dkit.transports._uamqp_message import UamqpMessage
 
 __all__ = ["UamqpDeviceTransport", "UamqpServiceTransport"]
@@ -89,6 +90,10 @@ class _UamqpDeviceLink:
     def __init__(self, client: UamqpClient, inbox: UamqpInbox[Delivery]) -> None:
         self._client = client
         self._inbox = inbox
+
+    @property
+    def ending(self) -> Ending:
+        return self._inbox.ending
 
     async def receive(self) -> Delivery:
         return await self._inbox.receive()
@@ -199,6 +204,10 @@ class _UamqpSenderLink:
         self._leave = leave
         self._closed = False
 
+    @property
+    def ending(self) -> Ending:
+        return self._outbox.ending
+
     async def send(self, message: Message) -> None:
         await self._outbox.send(make_message(self._uamqp, message))
 
@@ -214,6 +223,10 @@ class _UamqpFeedbackLink:
         self._inbox = inbox
         self._leave = leave
         self._closed = False
+
+    @property
+    def ending(self) -> Ending:
+        return self._inbox.ending
 
     async def receive(self) -> FeedbackBatch:
         return await self._inbox.receive()

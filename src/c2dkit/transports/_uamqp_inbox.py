@@ -69,7 +69,7 @@ class UamqpInbox(UamqpLink, Generic[ItemT]):
         item = await self._mailbox.get()
         self._taken += 1
         # Half of the prefetch at a time, as the transport amqp.
-        if self._taken * 2 >= self._prefetch and self.error is None:
+        if self._taken * 2 >= self._prefetch and self.ending.error is None:
             self._taken = 0
             self._receiver.reset_link_credit(self._prefetch - len(self._mailbox))
             self._client.wake()
@@ -92,10 +92,10 @@ class UamqpInbox(UamqpLink, Generic[ItemT]):
         Raises:
             MessageLockLostError: The link has ended.
         """
-        if self.error is not None:
+        if self.ending.error is not None:
             raise MessageLockLostError(
                 "the connection that held the message's lock has ended; the hub delivers the message again"
-            ) from self.error
+            ) from self.ending.error
         received = cast("UamqpMessage", message)
         match settlement:
             case Settlement.COMPLETE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from c2dkit.transports._ending import Ending
 from c2dkit.transports._waiting import fail
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class UamqpLink:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.attached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.error: C2dError | None = None
+        self.ending = Ending()
         self.closing = False
         self.gone = asyncio.Event()
         self._endpoint = endpoint
@@ -62,8 +63,7 @@ class UamqpLink:
 
     def lost(self, error: C2dError) -> None:
         """The link is over; the first error stays."""
-        if self.error is None:
-            self.error = error
+        self.ending.come(error)
         fail(self.attached, error)
 
     async def destroy(self) -> None:

@@ -67,8 +67,7 @@ class UamqpOutbox(UamqpLink):
             OutcomeUnknownError: The link ended after bytes had left.
             C2dError: The link had ended before.
         """
-        if self.error is not None:
-            raise self.error.with_traceback(None)
+        self.ending.check()
         unsent = Unsent(message, asyncio.get_running_loop().create_future())
         self._unsent.append(unsent)
         self._client.wake()

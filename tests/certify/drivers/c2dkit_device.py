@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from c2dkit import C2dError, DeviceCredential, DeviceReceiver
+from c2dkit import C2dError, DeviceCredential, DeviceReceiver, RetryPolicy
 from c2dkit.transports import AmqpDeviceTransport, HttpsDeviceTransport, MqttDeviceTransport, PollingInterval
 from tests.certify.drivers._reference import Reference, text
 
@@ -44,7 +44,7 @@ class ReferenceDevice(Reference):
         self._held: list[ReceivedMessage[bytes]] = []
 
     async def do_connect(self, step: Fields) -> None:
-        receiver = DeviceReceiver(self._make(step), payload_type=bytes, prefetch=PREFETCH)
+        receiver = DeviceReceiver(self._make(step), payload_type=bytes, prefetch=PREFETCH, retry=RetryPolicy.none())
         self._receivers[step["client"]] = await receiver.__aenter__()
 
     async def do_refused(self, step: Fields) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
-from c2dkit import CloudSender, EntraCredential, FeedbackStream, ServiceCredential
+from c2dkit import CloudSender, EntraCredential, FeedbackStream, RetryPolicy, ServiceCredential
 from c2dkit.transports import AmqpServiceTransport
 from tests.certify.drivers._reference import Reference, text
 
@@ -48,7 +48,7 @@ class ReferenceService(Reference):
     async def do_connect(self, step: Fields) -> None:
         transport = TRANSPORTS[self.transport](credential_of(step), ssl_context=self.trust())
         stack = AsyncExitStack()
-        sender = await stack.enter_async_context(CloudSender(transport))
+        sender = await stack.enter_async_context(CloudSender(transport, retry=RetryPolicy.none()))
         self._back_ends[step["client"]] = BackEnd(transport, stack, sender)
 
     do_refused = do_connect
@@ -65,7 +65,7 @@ class ReferenceService(Reference):
         client = step["client"]
         if client not in self._feedback:
             back_end = self._back_ends[client]
-            stream = FeedbackStream(back_end.transport)
+            stream = FeedbackStream(back_end.transport, retry=RetryPolicy.none())
             self._feedback[client] = await back_end.stack.enter_async_context(stream)
         while True:
             record = await anext(self._feedback[client])

@@ -279,15 +279,22 @@ async def test_a_settlement_that_cannot_be_sent_is_known_not_to_have_happened() 
     await link.close()
 
 
-async def test_a_failed_poll_ends_the_receiving_but_no_lock(server: Server) -> None:
-    server.answers = [message(), CUT, CUT]  # a GET on a kept connection may be sent a second time
+async def test_a_failed_poll_ends_neither_the_link_nor_a_lock(server: Server) -> None:
+    server.answers = [
+        message(),
+        CUT,
+        CUT,
+        message(lock_token="lock-2"),
+    ]  # a GET on a kept connection may be sent a second time
     async with opened(device_transport(server)) as link:
         delivery = await link.receive()
-        for _ in range(2):
-            with pytest.raises(ConnectionLostError):
-                await link.receive()
+        with pytest.raises(ConnectionLostError):
+            await link.receive()
+        assert link.ending.error is None
+        assert (await link.receive()).lock_token == "lock-2"
         await link.settle(delivery, Settlement.COMPLETE)
-    assert server.asked()[-1] == f"DELETE {QUEUE}/lock-1"
+        assert server.asked()[-1] == f"DELETE {QUEUE}/lock-1"
+    assert isinstance(link.ending.error, ClosedError)
 
 
 @pytest.mark.parametrize(

@@ -126,16 +126,15 @@ async def test_several_that_wait_share_one_poll_at_a_time() -> None:
     assert (queue.polls, queue.most_under_way) == (3, 1)
 
 
-async def test_an_error_ends_it_for_everybody() -> None:
+async def test_an_error_goes_to_everybody_who_waits_and_the_next_polls_at_once() -> None:
     lost = ConnectionLostError("gone")
-    queue = Queue(lost)
-    poller = Poller(queue.poll, QUICK)
+    queue = Queue(lost, "later")
+    poller = Poller(queue.poll, NEVER)
     with anyio.fail_after(5):
         results = await asyncio.gather(poller.receive(), poller.receive(), return_exceptions=True)
-    assert set(results) == {lost}
-    with pytest.raises(ConnectionLostError):
-        await poller.receive()
-    assert queue.polls == 1
+        assert set(results) == {lost}
+        assert await poller.receive() == "later"
+    assert queue.polls == 2
 
 
 async def test_closing_ends_the_wait_between_two_polls() -> None:

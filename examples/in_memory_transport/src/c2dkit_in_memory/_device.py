@@ -12,7 +12,7 @@ from c2dkit import (
     MessageLockLostError,
     Settlement,
 )
-from c2dkit.transports import Delivery
+from c2dkit.transports import Delivery, Ending
 from c2dkit_in_memory._hub import LOCK, MemoryHub
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class _Link:
     def __init__(self, hub: MemoryHub, device: Device) -> None:
         self._hub = hub
         self._device = device
-        self._error: C2dError | None = None
+        self.ending = Ending()
         older = device.link
         device.link = self
         hub.links[self] = None
@@ -57,8 +57,7 @@ class _Link:
 
     async def receive(self) -> Delivery:
         while True:
-            if self._error is not None:
-                raise self._error
+            self.ending.check()
             # Nothing is awaited between taking a message and returning it, so a cancellation cannot lose it.
             item = self._device.queue.take(self, now=self._hub.catch_up(), lock_for=LOCK)
             if item is not None:
@@ -71,8 +70,8 @@ class _Link:
             await self._hub.change()
 
     async def settle(self, delivery: Delivery, settlement: Settlement) -> None:
-        if self._error is not None:
-            raise MessageLockLostError("the link that held the lock has ended") from self._error
+        if self.ending.error is not None:
+            raise MessageLockLostError("the link that held the lock has ended") from self.ending.error
         queue, lock_token = self._device.queue, str(delivery.tag)
         with self._hub.changing():
             if settlement is Settlement.ABANDON:
@@ -86,9 +85,8 @@ class _Link:
         self.lose(ClosedError("the receiver is closed"))
 
     def lose(self, error: C2dError) -> None:
-        if self._error is not None:
+        if not self.ending.come(error):
             return
-        self._error = error
         self._hub.links.pop(self, None)
         if self._device.link is self:
             self._device.link = None

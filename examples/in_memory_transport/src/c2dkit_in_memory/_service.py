@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from c2dkit import ClosedError, FeedbackStatus, InvalidInputError, MessageLockLostError, Settlement
-from c2dkit.transports import FeedbackBatch, ServiceOperation
+from c2dkit.transports import Ending, FeedbackBatch, ServiceOperation
 from c2dkit_in_memory._hub import LOCK, MemoryHub
 
 if TYPE_CHECKING:
@@ -59,16 +59,11 @@ class InMemoryServiceTransport:
 class _Link:
     def __init__(self, hub: MemoryHub) -> None:
         self._hub = hub
-        self._error: C2dError | None = None
+        self.ending = Ending()
         hub.links[self] = None
 
-    def _check(self) -> None:
-        if self._error is not None:
-            raise self._error
-
     def lose(self, error: C2dError) -> None:
-        if self._error is None:
-            self._error = error
+        if self.ending.come(error):
             self._hub.links.pop(self, None)
             with self._hub.changing():
                 self._hub.feedback.release(self)
@@ -79,22 +74,22 @@ class _Link:
 
 class _SenderLink(_Link):
     async def send(self, message: Message) -> None:
-        self._check()
+        self.ending.check()
         self._hub.send(message)
 
 
 class _FeedbackLink(_Link):
     async def receive(self) -> FeedbackBatch:
         while True:
-            self._check()
+            self.ending.check()
             item = self._hub.feedback.take(self, now=self._hub.catch_up(), lock_for=LOCK)
             if item is not None:
                 return FeedbackBatch([item.value], item.lock_token or "", item.lock_token)
             await self._hub.change()
 
     async def settle(self, batch: FeedbackBatch, settlement: Settlement) -> None:
-        if self._error is not None:
-            raise MessageLockLostError("the link that held the lock has ended") from self._error
+        if self.ending.error is not None:
+            raise MessageLockLostError("the link that held the lock has ended") from self.ending.error
         with self._hub.changing():
             if settlement is Settlement.COMPLETE:
                 self._hub.feedback.end(batch.lock_token, FeedbackStatus.SUCCESS)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypedDict, TypeVar
 
 import anyio.lowlevel
 
-from c2dkit import CloudSender, DeviceReceiver, FeedbackStream, Settlement
+from c2dkit import CloudSender, DeviceReceiver, FeedbackStream, RetryPolicy, Settlement
 from c2dkit._models import Ack, Message
 from c2dkit._wire.amqp import device_address
 from c2dkit.testing.contract._collection import common_hub
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from c2dkit.transports import DeviceTransport, ServiceTransport
 
 __all__ = [
+    "ONCE",
+    "SOON",
     "BackEnd",
     "Device",
     "Fields",
@@ -41,6 +43,11 @@ __all__ = [
 ]
 
 LegT = TypeVar("LegT", bound=Leg)
+
+ONCE: Final = RetryPolicy.none()
+"""What a transport does by itself shows only where nothing is tried again."""
+
+SOON: Final = RetryPolicy(first_delay=timedelta(milliseconds=1), max_delay=timedelta(milliseconds=10))
 
 EXPIRES_IN: Final = timedelta(minutes=5)
 """When a message of the tests expires; before any token does."""
@@ -99,9 +106,11 @@ class Device(Site[DeviceLeg]):
         """Make a transport of ``dev-1`` and this hub, or of others."""
         return self.leg.transport(credential or self.credential(), trust or self.hub.trust)
 
-    def receiver(self, device_id: str = "dev-1", *, prefetch: int = 10) -> DeviceReceiver[DefaultPayload]:
+    def receiver(
+        self, device_id: str = "dev-1", *, prefetch: int = 10, retry: RetryPolicy = ONCE
+    ) -> DeviceReceiver[DefaultPayload]:
         """Make a receiver; nothing is opened yet."""
-        return DeviceReceiver(self.transport(self.credential(device_id)), prefetch=prefetch)
+        return DeviceReceiver(self.transport(self.credential(device_id)), prefetch=prefetch, retry=retry)
 
     def became(self, message_id: str) -> FeedbackStatus | None:
         """Return how a message ended, or None where it has not."""
@@ -124,13 +133,13 @@ class BackEnd(Site[ServiceLeg]):
         """Make a transport to this hub, or to another."""
         return self.leg.transport(credential or self.credential(), trust or self.hub.trust)
 
-    def sender(self) -> CloudSender:
+    def sender(self, *, retry: RetryPolicy = ONCE) -> CloudSender:
         """Make a sender; nothing is opened yet."""
-        return CloudSender(self.transport())
+        return CloudSender(self.transport(), retry=retry)
 
-    def feedback(self) -> FeedbackStream:
+    def feedback(self, *, retry: RetryPolicy = ONCE) -> FeedbackStream:
         """Make a feedback stream; nothing is opened yet."""
-        return FeedbackStream(self.transport())
+        return FeedbackStream(self.transport(), retry=retry)
 
     def queued(self, device_id: str = "dev-1") -> Message:
         """Return the one message that waits for a device."""

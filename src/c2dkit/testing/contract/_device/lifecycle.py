@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from c2dkit import ClosedError, InvalidInputError, LinkError
-from c2dkit.testing.contract._bench import complete, until
+from c2dkit import (
+    ClosedError,
+    ConnectionState,
+    FeedbackStatus,
+    InvalidInputError,
+    LinkError,
+    MessageLockLostError,
+    ServiceError,
+)
+from c2dkit.testing.contract._bench import SOON, complete, until
 from c2dkit.testing.contract._mark import requirement
 
 if TYPE_CHECKING:
@@ -88,6 +96,42 @@ class TestLifecycle:
                 with pytest.raises(LinkError) as caught:
                     await anext(messages)
                 assert caught.value.transient
+
+    @requirement("life:resumes")
+    async def test_resumes(self, device: Device) -> None:
+        states: list[ConnectionState] = []
+
+        async def follow() -> None:
+            states.extend([status.state async for status in messages.connection])
+
+        messages = device.receiver(retry=SOON)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follow)
+            async with messages:
+                for _ in range(3):
+                    sent = device.send()
+                    held = await anext(messages)
+                    await device.hub.disconnect_all()
+                    again = await anext(messages)
+                    assert held.message_id == again.message_id == sent
+                    with pytest.raises(MessageLockLostError):
+                        await held.complete()
+                    await again.complete()
+                    await device.ended(sent, FeedbackStatus.SUCCESS)
+        outage = [ConnectionState.CONNECTED, ConnectionState.RETRYING]
+        assert [state for state in states if state in outage][:2] == outage
+        assert states.count(ConnectionState.CONNECTED) == 4
+        assert states[-1] is ConnectionState.CLOSED
+        assert messages.connection.status.cause is None
+
+    @requirement("life:no-resuming")
+    async def test_no_resuming(self, device: Device) -> None:
+        async with device.receiver(retry=SOON) as messages:
+            device.hub.disable_device("dev-1")
+            with pytest.raises(ServiceError) as caught:
+                await anext(messages)
+        assert not caught.value.transient
+        assert messages.connection.status.cause is caught.value
 
     @requirement("life:body-undisturbed")
     async def test_body_undisturbed(self, device: Device) -> None:

@@ -13,7 +13,7 @@ from c2dkit import Ack, C2dError, DeviceReceiver, FeedbackStatus, PayloadError, 
 from c2dkit._models import Message
 from c2dkit._rules.validation import message_size
 from c2dkit._wire.amqp import device_address
-from c2dkit.testing.contract._bench import complete, until
+from c2dkit.testing.contract._bench import ONCE, complete, until
 from c2dkit.testing.contract._mark import requirement
 from c2dkit.testing.contract._samples import BODIES, CONTENT, IDS, PROPERTIES
 
@@ -219,7 +219,7 @@ class TestReceive:
     async def test_payload_type(self, device: Device) -> None:
         device.send(b'{"delay_s": 5}', content_type="application/json", content_encoding="utf-8")
         bad_id = device.send(b"not a Reboot", content_type="text/plain", content_encoding="utf-8")
-        async with DeviceReceiver(device.transport(), payload_type=Reboot) as messages:
+        async with DeviceReceiver(device.transport(), payload_type=Reboot, retry=ONCE) as messages:
             good, bad = await anext(messages), await anext(messages)
             assert good.payload == Reboot(delay_s=5)
             with pytest.raises(PayloadError) as caught:

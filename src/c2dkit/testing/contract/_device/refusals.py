@@ -18,7 +18,7 @@ from c2dkit import (
     UnauthorizedError,
 )
 from c2dkit._rules import sas
-from c2dkit.testing.contract._bench import until
+from c2dkit.testing.contract._bench import ONCE, until
 from c2dkit.testing.contract._mark import requirement
 from c2dkit.testing.contract._peer import (
     GREETINGS,
@@ -44,7 +44,7 @@ OTHER_KEY = "b3RoZXIga2V5IG90aGVyIGtleSBvdGhlciBrZXkgb3RoZXI="
 async def refusal(transport: DeviceTransport) -> C2dError:
     """Open and receive, and return what went wrong."""
     with pytest.raises(C2dError) as caught:
-        async with DeviceReceiver(transport) as messages:
+        async with DeviceReceiver(transport, retry=ONCE) as messages:
             await anext(messages)
     return caught.value
 
@@ -150,7 +150,7 @@ class TestDeviceRefusals:
     async def test_nonsense_later(self, device: Device, word: bytes) -> None:
         relay = Relay(device.hub)
         async with opened_peer(device.leg, relay) as peer:
-            async with DeviceReceiver(at(device, peer)) as messages:
+            async with DeviceReceiver(at(device, peer), retry=ONCE) as messages:
                 sent = device.send()
                 assert (await anext(messages)).message_id == sent
                 await relay.put_in(word)

@@ -34,7 +34,12 @@ FEEDBACK: Final[Mapping[str, Requirement]] = {
         "Closing ends an iteration in another task in order.", "c2dkit", LEARNS
     ),
     "feedback:lost": Requirement(
-        "A lost connection ends the iteration with a transient error.",
+        "A lost connection ends the link with a transient error.",
+        "c2dkit",
+        LEARNS | {Reason.NO_CONNECTION, Reason.RECONNECTS},
+    ),
+    "feedback:resumes": Requirement(
+        "The iteration goes on over lost connections and loses no record.",
         "c2dkit",
         LEARNS | {Reason.NO_CONNECTION, Reason.RECONNECTS},
     ),

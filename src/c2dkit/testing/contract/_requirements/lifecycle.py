@@ -31,7 +31,16 @@ LIFECYCLE: Final[Mapping[str, Requirement]] = {
     "life:close-disconnects": Requirement("A closed receiver leaves no connection.", "c2dkit"),
     "life:own-exception": Requirement("The user's own exception comes out as it is, in no group.", "c2dkit"),
     "life:lost": Requirement(
-        "A lost connection ends the iteration with a transient error; it never just stops.", "c2dkit", CONNECTED
+        "A lost connection ends the link with a transient error; it never just stops.", "c2dkit", CONNECTED
+    ),
+    "life:resumes": Requirement(
+        "The iteration goes on over lost connections; the state of the connection tells of them, and what was held "
+        "comes again.",
+        "c2dkit",
+        CONNECTED | {Reason.SETTLES_ITSELF},
+    ),
+    "life:no-resuming": Requirement(
+        "An error that does not pass ends the iteration at once: the device was disabled.", "c2dkit", CONNECTED
     ),
     "life:body-undisturbed": Requirement(
         "A lost connection cancels nothing in the user's block, and what was held is still queued.",

@@ -53,7 +53,12 @@ SEND: Final[Mapping[str, Requirement]] = {
         "The 51st message of a device is refused.", f"{CODES}, 403004", SENDS | {Reason.UNTOLD}
     ),
     "send:lost": Requirement(
-        "A send on a lost connection says so; whether it was queued is not claimed to be known.",
+        "A send on a lost link says so; whether it was queued is not claimed to be known.",
+        "c2dkit",
+        SENDS | {Reason.NO_CONNECTION, Reason.RECONNECTS, Reason.UNTOLD},
+    ),
+    "send:resumes": Requirement(
+        "Sends go on over lost connections, each queued at least once where the sender may repeat it.",
         "c2dkit",
         SENDS | {Reason.NO_CONNECTION, Reason.RECONNECTS, Reason.UNTOLD},
     ),

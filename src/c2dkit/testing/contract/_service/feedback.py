@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from c2dkit import Ack, ClosedError, CloudSender, FeedbackStatus, FeedbackStream, LinkError
-from c2dkit.testing.contract._bench import cancelled_at, records
+from c2dkit.testing.contract._bench import ONCE, SOON, cancelled_at, records
 from c2dkit.testing.contract._mark import requirement
 
 if TYPE_CHECKING:
@@ -125,6 +125,17 @@ class TestFeedback:
                     pass
         assert caught.value.transient
 
+    @requirement("feedback:resumes")
+    async def test_resumes(self, back_end: BackEnd) -> None:
+        async with back_end.feedback(retry=SOON) as stream:
+            for number in range(3):
+                back_end.send(message_id=f"message-{number}")
+                await back_end.hub.disconnect_all()
+                back_end.hub.finish(f"message-{number}", FeedbackStatus.SUCCESS)
+                seen = ""
+                while seen != f"message-{number}":  # a batch whose lock was lost comes again
+                    seen = (await anext(stream)).original_message_id
+
     @requirement("feedback:misuse")
     async def test_misuse(self, back_end: BackEnd) -> None:
         stream = back_end.feedback()
@@ -137,11 +148,11 @@ class TestFeedback:
     @requirement("feedback:shared")
     async def test_shared(self, back_end: BackEnd) -> None:
         shared = back_end.transport()
-        async with FeedbackStream(shared) as stream:
-            async with CloudSender(shared) as sender:
+        async with FeedbackStream(shared, retry=ONCE) as stream:
+            async with CloudSender(shared, retry=ONCE) as sender:
                 first = (await sender.send("dev-1", "x", ack="full")).message_id
             back_end.hub.finish(first, FeedbackStatus.SUCCESS)
             assert (await anext(stream)).original_message_id == first
-        async with CloudSender(shared) as sender:
+        async with CloudSender(shared, retry=ONCE) as sender:
             await sender.send("dev-1", "x")
         assert len(back_end.waiting()) == 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from c2dkit import CloudSender, DeviceNotFoundError, FeedbackStatus, FeedbackStream, UnsupportedOperationError
+from c2dkit.testing.contract._bench import ONCE
 from c2dkit.testing.contract._mark import requirement
 from c2dkit.transports import ServiceOperation
 
@@ -21,16 +22,16 @@ async def perform(transport: ServiceTransport, operation: ServiceOperation) -> o
     """Do it, and return what came of it."""
     match operation:
         case ServiceOperation.SEND:
-            async with CloudSender(transport) as sender:
+            async with CloudSender(transport, retry=ONCE) as sender:
                 return (await sender.send("dev-2", "x")).device_id
         case ServiceOperation.FEEDBACK:
-            async with FeedbackStream(transport) as stream:
+            async with FeedbackStream(transport, retry=ONCE) as stream:
                 return (await anext(stream)).status
         case ServiceOperation.PURGE:
-            async with CloudSender(transport) as sender:
+            async with CloudSender(transport, retry=ONCE) as sender:
                 return await sender.purge("dev-1")
         case ServiceOperation.QUEUE_DEPTH:
-            async with CloudSender(transport) as sender:
+            async with CloudSender(transport, retry=ONCE) as sender:
                 return await sender.queue_depth("dev-1")
 
 
@@ -64,7 +65,7 @@ class TestOperations:
     async def test_purge(self, back_end: BackEnd) -> None:
         sent = [back_end.send() for _ in range(3)]
         other = back_end.send(device_id="dev-2")
-        async with CloudSender(back_end.transport()) as sender:
+        async with CloudSender(back_end.transport(), retry=ONCE) as sender:
             assert await sender.purge("dev-1") == 3
             assert await sender.purge("dev-1") == 0
         assert (back_end.waiting(), back_end.waiting("dev-2")) == ([], [(other, 0)])
@@ -72,7 +73,7 @@ class TestOperations:
 
     @requirement("operation:queue-depth")
     async def test_queue_depth(self, back_end: BackEnd) -> None:
-        async with CloudSender(back_end.transport()) as sender:
+        async with CloudSender(back_end.transport(), retry=ONCE) as sender:
             assert await sender.queue_depth("dev-1") == 0
             for _ in range(3):
                 back_end.send()
@@ -81,7 +82,7 @@ class TestOperations:
 
     @requirement("operation:unknown-device")
     async def test_unknown_device(self, back_end: BackEnd) -> None:
-        async with CloudSender(back_end.transport()) as sender:
+        async with CloudSender(back_end.transport(), retry=ONCE) as sender:
             for operation in (sender.purge, sender.queue_depth):
                 with pytest.raises(DeviceNotFoundError) as caught:
                     await operation("nobody")

@@ -19,6 +19,7 @@ from c2dkit import (
     UnauthorizedError,
 )
 from c2dkit._rules import sas
+from c2dkit.testing.contract._bench import ONCE
 from c2dkit.testing.contract._mark import requirement
 from c2dkit.testing.contract._peer import (
     GREETINGS,
@@ -47,12 +48,12 @@ async def refusals(transport: ServiceTransport) -> list[C2dError]:
     errors: list[C2dError] = []
     if ServiceOperation.SEND in transport.operations:
         with pytest.raises(C2dError) as caught:
-            async with CloudSender(transport) as sender:
+            async with CloudSender(transport, retry=ONCE) as sender:
                 await sender.send("dev-1", "x")
         errors.append(caught.value)
     if ServiceOperation.FEEDBACK in transport.operations:
         with pytest.raises(C2dError) as caught:
-            async with FeedbackStream(transport) as stream:
+            async with FeedbackStream(transport, retry=ONCE) as stream:
                 await anext(stream)
         errors.append(caught.value)
     return errors
@@ -152,7 +153,7 @@ class TestServiceRefusals:
     @pytest.mark.parametrize("word", NONSENSE.values(), ids=NONSENSE)
     async def test_nonsense_later(self, back_end: BackEnd, word: bytes) -> None:
         relay = Relay(back_end.hub)
-        async with opened_peer(back_end.leg, relay) as peer, CloudSender(at(back_end, peer)) as sender:
+        async with opened_peer(back_end.leg, relay) as peer, CloudSender(at(back_end, peer), retry=ONCE) as sender:
             await sender.send("dev-1", "x")
             await relay.put_in(word)
             for _ in range(2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from c2dkit import (
 from c2dkit._models import Message
 from c2dkit._rules.validation import message_size
 from c2dkit._wire.amqp import device_address
-from c2dkit.testing.contract._bench import cancelled_at
+from c2dkit.testing.contract._bench import SOON, cancelled_at
 from c2dkit.testing.contract._mark import requirement
 from c2dkit.testing.contract._samples import BODIES, CONTENT, IDS, PROPERTIES
 
@@ -236,6 +237,17 @@ class TestSend:
                 await sender.send("dev-1", "x")
             assert caught.value.transient
         assert len(back_end.waiting()) == 1
+
+    @requirement("send:resumes")
+    async def test_resumes(self, back_end: BackEnd) -> None:
+        names = [f"message-{number}" for number in range(10)]
+        async with back_end.sender(retry=SOON) as sender:
+            for name in names:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(partial(sender.send, "dev-1", "x", message_id=name, resend_unknown=True))
+                    await back_end.hub.disconnect_all()
+        queued = [message.message_id for message in back_end.hub.queue("dev-1")]
+        assert list(dict.fromkeys(queued)) == names
 
     @requirement("send:cancel")
     async def test_cancel(self, back_end: BackEnd) -> None:

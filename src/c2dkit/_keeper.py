@@ -1,0 +1,173 @@
+"""Keeps one link open: opens another in its place when it has ended, as the retry policy says."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+
+from c2dkit._connection import Connection, ConnectionState, ConnectionStatus
+from c2dkit._errors import C2dError, ClosedError
+from c2dkit._retry import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from c2dkit._retry import RetryPolicy
+    from c2dkit.transports._ending import Ending
+
+__all__ = ["Keeper"]
+
+CONNECTED: Final = ConnectionStatus(ConnectionState.CONNECTED)
+
+
+class Link(Protocol):
+    """What a keeper needs of a link."""
+
+    @property
+    def ending(self) -> Ending: ...
+
+    async def close(self) -> None: ...
+
+
+LinkT = TypeVar("LinkT", bound=Link)
+
+
+class Keeper(Generic[LinkT]):
+    """Has a link ready for whoever needs one.
+
+    A link that ends sooner than the policy's longest delay counts as one more try that failed, so that a hub which
+    takes connections and drops them is not hurried.
+
+    Args:
+        open_link: Opens a link.
+        policy: When to try again.
+
+    Attributes:
+        connection: What the owner shows of all this.
+    """
+
+    def __init__(self, open_link: Callable[[], Awaitable[LinkT]], policy: RetryPolicy) -> None:
+        self.connection = Connection()
+        self._open_link = open_link
+        self._policy = policy
+        self._backoff = Backoff(policy)
+        self._well_since = 0.0
+        self._poll_at = 0.0
+        self._link: LinkT | None = None
+        self._error: C2dError | None = None
+        self._changed = asyncio.Event()
+        self._keeping: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the first link, once: whoever starts a program wants to hear at once that its host or key is wrong.
+
+        Cancellation: safe, nothing stays open.
+
+        Raises:
+            C2dError: It cannot be opened.
+        """
+        try:
+            self._link = await self._open_link()
+        except C2dError as error:
+            self._end(error)
+            raise
+        self._now_connected()
+        self._keeping = asyncio.create_task(self._keep(self._link))
+
+    async def link(self, after: LinkT | None = None) -> LinkT:
+        """Return the link, waiting for it where it is being replaced; never ``after``, which has ended.
+
+        Cancellation: safe.
+
+        Raises:
+            C2dError: There will be no other.
+        """
+        while self._error is None:
+            if self._link is not None and self._link is not after:
+                return self._link
+            await self._changed.wait()
+        raise self._error.with_traceback(None)
+
+    async def recover(self, link: LinkT, error: C2dError) -> LinkT:
+        """Return the link to go on with, once there is one, after ``link`` has failed to receive with ``error``.
+
+        A link that polls has not ended with a poll that failed, and is asked again when the policy says so.
+
+        Cancellation: safe.
+
+        Raises:
+            C2dError: There will be no other.
+        """
+        if link.ending.error is not None:
+            return await self.link(after=link)
+        now = asyncio.get_running_loop().time()
+        if self._poll_at <= now:
+            self._poll_at = now + self._fail(error)
+        await asyncio.sleep(self._poll_at - now)
+        self._now_connected()
+        return await self.link()
+
+    async def close(self, error: ClosedError) -> None:
+        """Close the link and open no other; whoever waits gets ``error``. Idempotent."""
+        self._end(error)
+        link, self._link = self._link, None
+        try:
+            if self._keeping is not None:
+                self._keeping.cancel()
+                await asyncio.wait([self._keeping])
+        finally:
+            if link is not None:
+                await link.close()
+
+    async def _keep(self, link: LinkT) -> None:
+        try:
+            while True:
+                error = await link.ending.wait()
+                self._link = None
+                try:
+                    delay = self._fail(error)
+                finally:
+                    await link.close()
+                await asyncio.sleep(delay)
+                self._link = link = await self._open()
+                self._tell()
+        except C2dError as error:
+            self._end(error)
+
+    async def _open(self) -> LinkT:
+        while True:
+            try:
+                link = await self._open_link()
+            except C2dError as error:
+                await asyncio.sleep(self._fail(error))
+            else:
+                self._now_connected()
+                return link
+
+    def _now_connected(self) -> None:
+        self._well_since = asyncio.get_running_loop().time()
+        self.connection.change(CONNECTED)
+
+    def _fail(self, error: C2dError) -> float:
+        """Return how long to wait before the next try; ends with ``error`` where there is none, and raises it."""
+        now = asyncio.get_running_loop().time()
+        was_connected = self.connection.state is ConnectionState.CONNECTED
+        if was_connected and now - self._well_since >= self._policy.max_delay.total_seconds():
+            self._backoff.reset()
+        delay = self._backoff.delay(error, now)
+        if delay is None:
+            self._end(error)
+            raise error
+        self.connection.change(ConnectionStatus(ConnectionState.RETRYING, error, self._backoff.tries))
+        return delay
+
+    def _end(self, error: C2dError) -> None:
+        if self._error is None:
+            self._error = error
+            cause = None if isinstance(error, ClosedError) else error
+            self.connection.change(ConnectionStatus(ConnectionState.CLOSED, cause))
+            self._tell()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

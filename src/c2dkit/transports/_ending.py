@@ -1,0 +1,45 @@
+"""How a link tells that it is over, and why."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from c2dkit._errors import C2dError
+
+__all__ = ["Ending"]
+
+
+class Ending:
+    """The end of one link: to be looked at, and to be waited for.
+
+    A link makes one for itself, calls ``come`` when it is over, and shows it as its ``ending``.
+    """
+
+    def __init__(self) -> None:
+        self.error: C2dError | None = None
+        """The error with which the link has ended; None while it lasts."""
+        self._over = asyncio.Event()
+
+    def come(self, error: C2dError) -> bool:
+        """End; return whether this was the first end, which stays."""
+        if self.error is not None:
+            return False
+        self.error = error
+        self._over.set()
+        return True
+
+    def check(self) -> None:
+        """Raise the error with which the link has ended, if it has."""
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+
+    async def wait(self) -> C2dError:
+        """Wait for the end and return its error.
+
+        Cancellation: safe.
+        """
+        await self._over.wait()
+        assert self.error is not None  # noqa: S101 - set before the event
+        return self.error
