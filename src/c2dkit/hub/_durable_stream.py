@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from anyio.abc import ByteStream
+from c2dkit.hub._wrapped_stream import WrappedStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+    from anyio.abc import ByteStream
 
     from c2dkit.hub._listener import Door, Visit
     from c2dkit.hub._store import Store
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["DurableStream", "durable"]
 
 
-class DurableStream(ByteStream):
+class DurableStream(WrappedStream):
     """A client's connection to a hub with a store.
 
     Args:
@@ -24,17 +26,8 @@ class DurableStream(ByteStream):
     """
 
     def __init__(self, stream: ByteStream, store: Store) -> None:
-        self._stream = stream
+        super().__init__(stream)
         self._store = store
-
-    @property
-    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
-        """Those of the connection."""
-        return self._stream.extra_attributes  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - so in anyio
-
-    async def receive(self, max_bytes: int = 65536) -> bytes:
-        """Return the next bytes."""
-        return await self._stream.receive(max_bytes)
 
     async def send(self, item: bytes) -> None:
         """Send bytes once all that the hub has done by now is on the disk.
@@ -43,15 +36,7 @@ class DurableStream(ByteStream):
             HubDataError: It is not; nothing was sent.
         """
         await self._store.committed()
-        await self._stream.send(item)
-
-    async def send_eof(self) -> None:
-        """Send no more."""
-        await self._stream.send_eof()
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        await self._stream.aclose()
+        await super().send(item)
 
 
 def durable(door: Door, store: Store) -> Door:

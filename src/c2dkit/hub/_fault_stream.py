@@ -10,10 +10,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from anyio import TypedAttributeSet, typed_attribute
-from anyio.abc import ByteStream, SocketAttribute
+from anyio.abc import SocketAttribute
+
+from c2dkit.hub._wrapped_stream import WrappedStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from anyio.abc import ByteStream
 
     from c2dkit.hub._timers import Timers
 
@@ -72,11 +76,11 @@ def wire_of(stream: ByteStream) -> Wire:
     return stream.extra(_WireAttribute.wire)  # noqa: S610 - anyio's, not Django's
 
 
-class FaultyStream(ByteStream):
+class FaultyStream(WrappedStream):
     """A stream on whose wire there may be faults."""
 
     def __init__(self, stream: ByteStream, timers: Timers) -> None:
-        self._stream = stream
+        super().__init__(stream)
         self._timers = timers
         self._wire = Wire(stream)
 
@@ -87,7 +91,7 @@ class FaultyStream(ByteStream):
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Return the next bytes, once they may come through."""
-        data = await self._stream.receive(max_bytes)
+        data = await super().receive(max_bytes)
         await self._wire.flowing()
         return data
 
@@ -96,12 +100,4 @@ class FaultyStream(ByteStream):
         if self._wire.delay:
             await self._timers.sleep(self._wire.delay)
         await self._wire.flowing()
-        await self._stream.send(item)
-
-    async def send_eof(self) -> None:
-        """End the sending half."""
-        await self._stream.send_eof()
-
-    async def aclose(self) -> None:
-        """Close the stream."""
-        await self._stream.aclose()
+        await super().send(item)

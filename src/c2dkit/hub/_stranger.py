@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
-from anyio.abc import ByteStream
+
+from c2dkit.hub._wrapped_stream import WrappedStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+    from anyio.abc import ByteStream
 
 __all__ = ["StrangerStream"]
 
@@ -17,7 +20,7 @@ MAX_BYTES: Final = 262_144
 is what a client may send behind them before the hub has looked at them."""
 
 
-class StrangerStream(ByteStream):
+class StrangerStream(WrappedStream):
     """A connection that ends when too much comes in before its client is known.
 
     What the engines keep for a stranger, in whatever form, is bounded by that.
@@ -30,14 +33,9 @@ class StrangerStream(ByteStream):
     """
 
     def __init__(self, stream: ByteStream) -> None:
+        super().__init__(stream)
         self.is_known: Callable[[], bool] = lambda: False
-        self._stream = stream
         self._left: int | None = MAX_BYTES
-
-    @property
-    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
-        """Those of the connection."""
-        return self._stream.extra_attributes  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - so in anyio
 
     async def receive(self, max_bytes: int = 65_536) -> bytes:
         """Return the next bytes.
@@ -47,22 +45,10 @@ class StrangerStream(ByteStream):
         Raises:
             BrokenResourceError: More has come in than a stranger may send; the rest as the connection.
         """
-        data = await self._stream.receive(max_bytes)
+        data = await super().receive(max_bytes)
         if self._left is not None:
             self._left = self._reckon(self._left - len(data))
         return data
-
-    async def send(self, item: bytes) -> None:
-        """Send bytes, as the connection does."""
-        await self._stream.send(item)
-
-    async def send_eof(self) -> None:
-        """Say that nothing more will be sent, as the connection does."""
-        await self._stream.send_eof()
-
-    async def aclose(self) -> None:
-        """End the connection."""
-        await self._stream.aclose()
 
     def _reckon(self, left: int) -> int | None:
         """Return how much more may come; None, from when the client is known, for whatever it likes."""
