@@ -21,7 +21,7 @@ class HubClock:
     """
 
     def __init__(self) -> None:
-        self.silence = timedelta(0)
+        self.silence: timedelta = timedelta(0)
         self._offset = timedelta(0)
         self._callbacks: list[Callable[[], None]] = []
 

@@ -42,7 +42,7 @@ class InjectedFault:
 
     def __init__(self, fault: Fault, on_over: Callable[[InjectedFault], None]) -> None:
         self.fault = fault
-        self.count = 0
+        self.count: int = 0
         self._on_over = on_over
         self._over = asyncio.Event()
         self._wires: WeakSet[Wire] = WeakSet()

@@ -35,7 +35,7 @@ class Wire:
     """
 
     def __init__(self, stream: ByteStream) -> None:
-        self.delay = timedelta(0)
+        self.delay: timedelta = timedelta(0)
         self._stream = stream
         self._holds = 0
         self._flows = asyncio.Event()
