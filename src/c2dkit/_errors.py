@@ -255,9 +255,16 @@ class ServiceError(C2dError):
 
 
 class UnauthorizedError(ServiceError):
-    """The hub refused the credential, or the credential lacks the right."""
+    """The hub refused the credential, or the credential lacks the right.
+
+    Attributes:
+        clock_skew: How far this machine's clock is ahead of the hub's, negative if it is behind, where that is more
+            than IoT Hub bears (five minutes). None where it is less, or where the wire does not tell the hub's time:
+            only HTTPS does.
+    """
 
     default_hub_code: ClassVar[int | None] = 401003
+    clock_skew: timedelta | None = None
 
 
 class QuotaExceededError(ServiceError):

@@ -36,7 +36,8 @@ class Keeper(Generic[LinkT]):
     """Has a link ready for whoever needs one.
 
     A link that ends sooner than the policy's longest delay counts as one more try that failed, so that a hub which
-    takes connections and drops them is not hurried.
+    takes connections and drops them is not hurried. One whose end is ``planned`` counts as none, and its successor is
+    opened at once.
 
     Args:
         open_link: Opens a link.
@@ -125,7 +126,7 @@ class Keeper(Generic[LinkT]):
                 error = await link.ending.wait()
                 self._link = None
                 try:
-                    delay = self._fail(error)
+                    delay = self._renew(error) if link.ending.planned else self._fail(error)
                 finally:
                     await link.close()
                 await asyncio.sleep(delay)
@@ -147,6 +148,11 @@ class Keeper(Generic[LinkT]):
     def _now_connected(self) -> None:
         self._well_since = asyncio.get_running_loop().time()
         self.connection.change(CONNECTED)
+
+    def _renew(self, error: C2dError) -> float:
+        """Return that there is nothing to wait for: the link has made room for one with a fresh token."""
+        self.connection.change(ConnectionStatus(ConnectionState.RETRYING, error))
+        return 0.0
 
     def _fail(self, error: C2dError) -> float:
         """Return how long to wait before the next try; ends with ``error`` where there is none, and raises it."""

@@ -76,17 +76,33 @@ async def head(stream: ByteStream) -> str:
     return data.decode()
 
 
+class Tunnel:
+    """What a proxy has connected. What it loses is read and thrown away, and both connections stay open."""
+
+    def __init__(self) -> None:
+        self.loses_to_hub = False
+        self.loses_to_client = False
+
+    async def pass_on(self, client: ByteStream, upstream: ByteStream) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pump, upstream, client, lambda: self.loses_to_client)
+            await pump(client, upstream, lambda: self.loses_to_hub)
+            tasks.cancel_scope.cancel()
+
+
 class ConnectProxy:
     """An HTTP proxy that does what CONNECT asks.
 
     Attributes:
         credentials: Who may ask, ``user:password``; None for everybody.
         targets: What was asked for and granted.
+        tunnels: The same, as what was made of it.
     """
 
     def __init__(self, credentials: str | None = None) -> None:
         self.credentials = credentials
         self.targets: list[str] = []
+        self.tunnels: list[Tunnel] = []
         self.refused = 0
 
     async def serve(self, client: ByteStream) -> None:
@@ -101,10 +117,14 @@ class ConnectProxy:
         self.targets.append(target)
         async with await anyio.connect_tcp(host.strip("[]"), int(port)) as upstream:
             await client.send(b"HTTP/1.1 200 Connection established\r\nVia: 1.1 test\r\n\r\n")
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(pump, client, upstream)
-                await pump(upstream, client)
-                tasks.cancel_scope.cancel()
+            self.tunnels.append(Tunnel())
+            await self.tunnels[-1].pass_on(client, upstream)
+
+    def lose(self, *, to_hub: bool = True, to_client: bool = True) -> None:
+        """Lose what goes through the tunnels that are there, one way or both."""
+        for tunnel in self.tunnels:
+            tunnel.loses_to_hub |= to_hub
+            tunnel.loses_to_client |= to_client
 
     def _grants(self, headers: list[str]) -> bool:
         if self.credentials is None:
@@ -112,10 +132,13 @@ class ConnectProxy:
         return f"Proxy-Authorization: Basic {base64.b64encode(self.credentials.encode()).decode()}" in headers
 
 
-async def pump(source: ByteStream, sink: ByteStream) -> None:
+async def pump(source: ByteStream, sink: ByteStream, loses: Callable[[], bool]) -> None:
     with suppress(*BROKEN):
         async for data in source:
-            await sink.send(data)
+            if not loses():
+                await sink.send(data)
+    if loses():
+        await anyio.sleep_forever()  # the end is lost too
     await anyio.aclose_forcefully(sink)
 
 

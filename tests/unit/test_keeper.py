@@ -183,3 +183,33 @@ async def test_a_link_that_lasted_begins_the_tries_anew() -> None:
             link.ending.come(LOST)
             assert (await keeper.connection.wait_for(ConnectionState.RETRYING)).tries == 1
             link = await keeper.link(after=link)
+
+
+async def test_a_planned_end_is_no_failure() -> None:
+    hub = Hub()
+    async with keeping(hub, RetryPolicy.none()) as keeper:
+        seen: list[tuple[ConnectionState, object, int]] = []
+
+        async def follow() -> None:
+            seen.extend([(status.state, status.cause, status.tries) async for status in keeper.connection])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follow)
+            for _ in range(3):
+                await anyio.wait_all_tasks_blocked()
+                link = await keeper.link()
+                link.ending.come(LOST, planned=True)
+                assert await keeper.link(after=link) is hub.links[-1]
+            await keeper.close(ClosedError("over"))
+    again = [(ConnectionState.RETRYING, LOST, 0), (ConnectionState.CONNECTED, None, 0)]
+    assert seen == [(ConnectionState.CONNECTED, None, 0), *again * 3, (ConnectionState.CLOSED, None, 0)]
+
+
+async def test_a_planned_end_after_which_nothing_opens_is_one() -> None:
+    hub = Hub()
+    async with keeping(hub, RetryPolicy.none()) as keeper:
+        link = await keeper.link()
+        hub.failures.append(REFUSED)
+        link.ending.come(LOST, planned=True)
+        with pytest.raises(UnauthorizedError):
+            await keeper.link(after=link)

@@ -249,5 +249,7 @@ def _ready_made(text: str | None, resource: str, now: datetime) -> sas.SasToken:
     parsed = _parse_signature(text)
     expires_at = datetime.fromtimestamp(parsed.expiry, tz=UTC)
     if expires_at <= now:
-        raise ConnectionStringError(f"SharedAccessSignature expired at {expires_at.isoformat()}")
+        raise ConnectionStringError(
+            f"SharedAccessSignature expired at {expires_at.isoformat()}; make a credential with a new one"
+        )
     return sas.SasToken(resource, expires_at, expires_at, parsed.policy, text)

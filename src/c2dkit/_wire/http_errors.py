@@ -31,6 +31,7 @@ from c2dkit._errors import (
     ThrottledError,
     UnauthorizedError,
 )
+from c2dkit._wire.http_times import parse_http_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +43,8 @@ ERROR_CODE_HEADER: Final = "iothub-errorcode"
 MAX_BODY_BYTES: Final = 65_536
 MAX_TEXT_LENGTH: Final = 500
 MAX_RETRY_AFTER_SECONDS: Final = 86_400
+MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
+"""IoT Hub error 401003, "Clock skew": connections are refused where the clocks differ by more."""
 TRACKING_ID: Final = re.compile(r"[0-9A-Za-z]{1,64}(?:-[0-9A-Fa-f]{4,64}){0,4}(?:-G:[0-9]{1,9})?", re.ASCII)
 TRACKING_ID_IN_TEXT: Final = re.compile(rf"Tracking ?ID:\s?({TRACKING_ID.pattern})", re.IGNORECASE | re.ASCII)
 CODE_IN_TEXT: Final = re.compile(r"ErrorCode:(?P<name>[A-Za-z]{1,64});?(?P<text>.*)", re.DOTALL)
@@ -132,7 +135,12 @@ class _Details(NamedTuple):
 
 
 def error_from_http(
-    status: int, headers: Mapping[str, str], body: bytes, *, doing: str = "the hub refused the request"
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    doing: str = "the hub refused the request",
+    now: datetime | None = None,
 ) -> C2dError:
     """Return the error to raise for an answer that is no success.
 
@@ -141,6 +149,7 @@ def error_from_http(
         headers: The answer's headers, names in any case.
         body: The answer's body; anything that is not IoT Hub's JSON is ignored.
         doing: What was being done, to begin the text with.
+        now: What time it is here, to be compared with the hub's where it refuses the credential.
     """
     if status < 400:
         return PeerProtocolError(f"{doing}: the answer has status {status}, which is not one of IoT Hub's")
@@ -150,13 +159,34 @@ def error_from_http(
     name = _known(folded.get(ERROR_CODE_HEADER)) or _known(details.name) or NAME_OF.get(details.number or 0)
     row = CODES.get(name or STATUSES.get(status) or "")
     error = ServiceError if row is None else row.error
-    return error(
-        f"{doing}: {details.text or 'no description'} ({name or f'status {status}'})",
+    text = f"{doing}: {details.text or 'no description'} ({name or f'status {status}'})"
+    skew = _clock_skew(folded.get("date"), now) if error is UnauthorizedError else None
+    made = error(
+        text if skew is None else f"{text}; {_skew_text(skew)}",
         hub_code=_hub_code(name, details.number, row),
         transient=status in (408, 429) or status >= 500 if row is None else row.transient,
         retry_after=_retry_after(folded.get("retry-after")),
         tracking_id=details.tracking_id,
     )
+    if isinstance(made, UnauthorizedError):
+        made.clock_skew = skew
+    return made
+
+
+def _clock_skew(date: str | None, now: datetime | None) -> timedelta | None:
+    if date is None or now is None:
+        return None
+    try:
+        skew = now - parse_http_time(date)
+    except ValueError:
+        return None
+    return skew if abs(skew) > MAX_CLOCK_SKEW else None
+
+
+def _skew_text(skew: timedelta) -> str:
+    seconds = round(abs(skew).total_seconds())
+    side = "ahead of" if skew > timedelta(0) else "behind"
+    return f"this machine's clock is {seconds} s {side} the hub's, so its tokens end at the wrong time: set the clock"
 
 
 def _known(name: str | None) -> str | None:

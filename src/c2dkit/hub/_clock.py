@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from c2dkit._errors import InvalidInputError
 
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["HubClock"]
+
+LOOK_SECONDS: Final = 3600.0
+"""An event loop's timer may not be arbitrarily far ahead; a moment that is gets looked at again."""
 
 
 class HubClock:
@@ -53,6 +58,26 @@ class HubClock:
             self.silence += delta
         for callback in tuple(self._callbacks):
             callback()
+
+    async def until(self, moment: datetime) -> None:
+        """Wait until the clock shows ``moment``, be it reached by waiting or by `advance`, in whatever thread.
+
+        Cancellation: safe.
+        """
+        loop, moved = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(moved.set)
+
+        self._callbacks.append(wake)
+        try:
+            while (left := (moment - self.now()).total_seconds()) > 0:
+                moved.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, LOOK_SECONDS)):
+                        await moved.wait()
+        finally:
+            self._callbacks.remove(wake)
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Have ``callback`` called after every `advance`, in the caller's thread."""

@@ -7,6 +7,7 @@ access signatures". Requests of the official SDKs, each named where it matters. 
 from __future__ import annotations
 
 import logging
+from email.utils import format_datetime
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -72,7 +73,9 @@ class HttpEndpoints:
             fault = ServiceError("the hub has a fault; see its log", hub_code=500001)
             reply = error_reply(fault, self._core.clock.now())
         self._core.changed()
-        return reply
+        # By the hub's clock: a client that is refused may compare it with its own.
+        date = format_datetime(self._core.clock.now(), usegmt=True)
+        return reply._replace(headers={**reply.headers, "Date": date})
 
     def _serve(self, request: Request) -> Reply:
         # Nobody needs an api-version here, and any is taken.

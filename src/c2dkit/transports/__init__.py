@@ -1,5 +1,6 @@
 """The transports that c2dkit brings, and the two ports that a transport implements."""
 
+from c2dkit._clock import Clock
 from c2dkit._models import Message
 from c2dkit.transports._amqp import AmqpDeviceTransport, AmqpServiceTransport
 from c2dkit.transports._azure_iot_device import AzureIotDeviceTransport
@@ -27,6 +28,7 @@ __all__ = [
     "AmqpServiceTransport",
     "AzureIotDeviceTransport",
     "AzureIotHubServiceTransport",
+    "Clock",
     "Delivery",
     "DeviceFactory",
     "DeviceLink",

@@ -7,6 +7,7 @@ import itertools
 from typing import TYPE_CHECKING, Final
 
 from c2dkit._errors import PeerProtocolError, ServiceError, UnauthorizedError
+from c2dkit._protocols import amqp
 from c2dkit._wire import cbs
 from c2dkit._wire.amqp import CBS_ADDRESS
 from c2dkit.transports._amqp_handler import LinkHandler
@@ -15,34 +16,40 @@ from c2dkit.transports._waiting import fail
 
 if TYPE_CHECKING:
     from c2dkit._errors import C2dError
-    from c2dkit._protocols import amqp
     from c2dkit.transports._amqp_client import AmqpClient
     from c2dkit.transports._tokens import HubToken
 
 __all__ = ["CbsNode"]
 
-ANSWER_CREDIT = 10
+ANSWER_CREDIT: Final = 10
+"""Answers that may come unasked at most; given anew with each, since a connection puts tokens for ever."""
 TOKEN_TYPES: Final = {"sas": cbs.SAS_TOKEN_TYPE, "bearer": cbs.BEARER_TOKEN_TYPE}
 
 
 class CbsNode(LinkHandler):
     """The answers' side of ``$cbs``; an answer is matched with its request by correlation id."""
 
-    def __init__(self, requests: Outbox) -> None:
+    def __init__(self, client: AmqpClient, requests: Outbox) -> None:
         super().__init__()
         self._requests = requests
+        self._client = client
+        self._link = client.attach_receiver(self, source=CBS_ADDRESS)
         self._ids = itertools.count(1)
         self._waiting: dict[object, asyncio.Future[cbs.TokenAnswer]] = {}
 
     @classmethod
     async def attach(cls, client: AmqpClient) -> CbsNode:
         """Attach both links."""
-        node = cls(await Outbox.attach(client, CBS_ADDRESS))
-        receiver = client.attach_receiver(node, source=CBS_ADDRESS)
-        await client.attached(receiver, node)
-        receiver.flow(ANSWER_CREDIT)
+        node = cls(client, await Outbox.attach(client, CBS_ADDRESS))
+        await client.attached(node._link, node)
+        node._link.flow(ANSWER_CREDIT)
         client.wake()
         return node
+
+    @property
+    def over(self) -> bool:
+        """Whether one of the two links has ended, so that no token can be put here any more."""
+        return self.ending.error is not None or self._requests.ending.error is not None
 
     async def put(self, token: HubToken) -> None:
         """Put one token and wait for the hub's word.
@@ -63,7 +70,10 @@ class CbsNode(LinkHandler):
             self._waiting.pop(message_id, None)
 
     def on_transfer(self, event: amqp.TransferReceived) -> None:
-        """Give an answer to the request that waits for it."""
+        """Give an answer to the request that waits for it; one that answers nothing is ignored."""
+        self._link.settle(event.delivery_id, amqp.Accepted())
+        self._link.flow(ANSWER_CREDIT)
+        self._client.wake()
         try:
             answer = cbs.decode_answer(event.payload)
         except ValueError as error:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from c2dkit._driver import Driver
-from c2dkit._errors import C2dError, ConnectionLostError, UnauthorizedError
+from c2dkit._errors import C2dError, ConnectionLostError, PeerProtocolError, UnauthorizedError
 from c2dkit._protocols import amqp
 from c2dkit._wire import amqp_errors
 from c2dkit.transports._amqp_cbs import CbsNode
 from c2dkit.transports._amqp_handler import LinkHandler
+from c2dkit.transports._renewal import keep_signed_in
 from c2dkit.transports._tokens import token_for
 from c2dkit.transports._waiting import answer, fail, link_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from c2dkit._clock import Clock
     from c2dkit._rules.credentials import Credential
     from c2dkit.transports._dialer import Dialer
     from c2dkit.transports._tokens import HubToken
@@ -27,8 +28,11 @@ __all__ = ["AmqpClient"]
 
 LINGER_SECONDS: Final = 1.0
 """How long a close waits for the hub's own close."""
-IDLE_SECONDS: Final = 60.0
-"""How long the peer may be silent before the connection counts as dead; IoT Hub mirrors a client's value."""
+IDLE_SECONDS: Final = 45.0
+"""How long the peer may be silent before the connection counts as dead; IoT Hub mirrors what a client announces, which
+is half of this."""
+OUTCOME_SECONDS: Final = 45.0
+"""How long the hub may take to say what became of a message or a settlement, or to give credit for a message."""
 
 
 class AmqpClient:
@@ -39,16 +43,18 @@ class AmqpClient:
         self.host = host
         self._engine = engine
         self._driver: Driver[amqp.Event] | None = None
+        self._cbs: CbsNode | None = None
+        self._renewing: asyncio.Task[None] | None = None
         self._links: set[LinkHandler] = set()
         self._begun: asyncio.Future[amqp.Session] = asyncio.get_running_loop().create_future()
 
     @classmethod
-    async def connect(cls, credential: Credential, dialer: Dialer) -> AmqpClient:
-        """Connect and authenticate; errors as ``DeviceTransport.open``.
+    async def connect(cls, credential: Credential, dialer: Dialer, clock: Clock) -> AmqpClient:
+        """Connect and authenticate, and stay authenticated; errors as ``DeviceTransport.open``.
 
         Cancellation: safe, nothing stays open.
         """
-        token = await token_for(credential, datetime.now(UTC))
+        token = await token_for(credential, clock.now())
         stream = await dialer.open(credential)
         engine = amqp.Connection(
             container_id=f"c2dkit-{uuid.uuid4().hex}",
@@ -67,15 +73,23 @@ class AmqpClient:
         try:
             await answer(client._begun, host=client.host, doing="the opening of the connection")
             if token is not None:
-                await client._authenticate(token)
+                await client._put(token)
+                client._renewing = asyncio.create_task(client._stay_signed_in(credential, token, clock))
         except BaseException:
             await client.close()
             raise
         return client
 
-    async def _authenticate(self, token: HubToken) -> None:
-        node = await CbsNode.attach(self)
-        await answer(node.put(token), host=self.host, doing="the token")
+    async def _put(self, token: HubToken) -> None:
+        if self._cbs is None or self._cbs.over:
+            self._cbs = await CbsNode.attach(self)
+        await answer(self._cbs.put(token), host=self.host, doing="the token")
+
+    async def _stay_signed_in(self, credential: Credential, token: HubToken, clock: Clock) -> None:
+        try:
+            await keep_signed_in(credential, token, self._put, clock)
+        except C2dError as error:
+            self._lost(error)
 
     def attach_receiver(self, handler: LinkHandler, *, source: str) -> amqp.ReceiverLink:
         """Ask for a link that receives from ``source``; ``attached`` waits for the hub's word."""
@@ -125,6 +139,21 @@ class AmqpClient:
             link.detach()
             self.wake()
 
+    async def outcome(self, waiting: asyncio.Future[object], *, doing: str) -> object:
+        """Wait for what the hub says of a delivery; when it says nothing for too long, the connection is dead.
+
+        Cancellation: safe.
+        """
+        loop = asyncio.get_running_loop()
+        patience = loop.call_later(OUTCOME_SECONDS, self._unanswered, doing)
+        try:
+            return await waiting
+        finally:
+            patience.cancel()
+
+    def _unanswered(self, doing: str) -> None:
+        self._lost(ConnectionLostError(f"{self.host} did not answer {doing} within {OUTCOME_SECONDS:g} s"))
+
     def wake(self) -> None:
         """Have what was queued written at the end of this turn of the loop."""
         if self._driver is not None:
@@ -136,6 +165,8 @@ class AmqpClient:
             self._engine.close()
         if self._driver is not None:
             await self._driver.aclose(linger=LINGER_SECONDS)
+        if self._renewing is not None:
+            await asyncio.wait([self._renewing])
 
     def _handle(self, events: Sequence[amqp.Event]) -> None:
         for event in events:
@@ -158,16 +189,30 @@ class AmqpClient:
                 if not attached.done() and link.source is not None and link.target is not None:
                     attached.set_result(None)
             case amqp.LinkDetached(link=link, error=error):
-                _handler(link).lost(_detached(error))
+                if link.reported and error is not None:  # by the engine: the peer broke a rule on this link
+                    broken = PeerProtocolError(f"{self.host} broke the protocol: {error.description}")
+                    _handler(link).lost(broken)
+                else:
+                    self._detached(_handler(link), _reason(error))
             case amqp.SessionBegun(session=session):
                 if not self._begun.done():
                     self._begun.set_result(session)
             case amqp.SaslFailed():
                 self._lost(UnauthorizedError(f"{self.host} refused the credential (SASL code {event.code})"))
             case amqp.SessionEnded(error=error) | amqp.Closed(error=error):
-                self._lost(_detached(error))
+                self._lost(_reason(error))
             case _:
                 pass
+
+    def _detached(self, handler: LinkHandler, error: C2dError) -> None:
+        if isinstance(error, UnauthorizedError) and handler.attached.done():
+            # It was authorized once, so the token has ended by the hub's clock, or the key is another now. All links
+            # have the one token. The next connection has a fresh one, and then the hub's word is final.
+            lost = ConnectionLostError(f"{self.host} no longer takes the token of this connection: {error}")
+            lost.__cause__ = error
+            self._lost(lost)
+        else:
+            handler.lost(error)
 
     def _lost(self, error: C2dError) -> None:
         self._closed(error)
@@ -178,6 +223,8 @@ class AmqpClient:
         if self.error is not None:
             return
         self.error = link_error(cause, host=self.host)
+        if self._renewing is not None:
+            self._renewing.cancel()
         fail(self._begun, self.error)
         for handler in tuple(self._links):
             handler.lost(self.error)
@@ -190,7 +237,7 @@ def _handler(link: amqp.SenderLink | amqp.ReceiverLink) -> LinkHandler:
     return handler
 
 
-def _detached(error: amqp.AmqpError | None) -> C2dError:
+def _reason(error: amqp.AmqpError | None) -> C2dError:
     if error is None:
         return ConnectionLostError("the hub ended the link without a reason")
     return amqp_errors.error_from_amqp(error, doing="the hub ended the link")

@@ -93,7 +93,7 @@ class Inbox(LinkHandler, Generic[ItemT]):
         self._settling[delivery_id] = confirmed
         self._link.settle(delivery_id, outcome, settled=False)
         self._client.wake()
-        state = await confirmed
+        state = await self._client.outcome(confirmed, doing="a settlement")
         # The hub repeats the outcome, or answers with rejected and an error where it refuses (seen in the .NET SDK).
         if isinstance(state, amqp.Rejected) and state.error is not None:
             raise amqp_errors.error_from_amqp(state.error, doing=f"the hub did not {settlement.value} the message")

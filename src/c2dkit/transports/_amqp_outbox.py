@@ -59,7 +59,7 @@ class Outbox(LinkHandler):
         outcome: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._unsent.append(Unsent(payload, settled, outcome))
         self._send_waiting()
-        return await outcome
+        return await self._client.outcome(outcome, doing="a message")
 
     def on_flow(self) -> None:
         """Send what the new credit allows."""

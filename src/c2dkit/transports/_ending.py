@@ -20,12 +20,15 @@ class Ending:
     def __init__(self) -> None:
         self.error: C2dError | None = None
         """The error with which the link has ended; None while it lasts."""
+        self.planned = False
+        """Whether the link has ended itself so that another signs in anew, with a fresh token: that is no failure."""
         self._over = asyncio.Event()
 
-    def come(self, error: C2dError) -> bool:
+    def come(self, error: C2dError, *, planned: bool = False) -> bool:
         """End; return whether this was the first end, which stays."""
         if self.error is not None:
             return False
+        self.planned = planned
         self.error = error
         self._over.set()
         return True

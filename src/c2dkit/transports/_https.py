@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from c2dkit._clock import SYSTEM_CLOCK
 from c2dkit._errors import ClosedError, PeerProtocolError, UnsupportedOperationError
 from c2dkit._proxy import Proxy
 from c2dkit._rules.settlement import Settlement
@@ -17,6 +18,7 @@ from c2dkit.transports._ports import Delivery, DeviceLink, FeedbackBatch, Feedba
 if TYPE_CHECKING:
     import ssl
 
+    from c2dkit._clock import Clock
     from c2dkit._rules.credentials import Credential, DeviceCredential, ServiceCredential
     from c2dkit._rules.entra import EntraCredential
     from c2dkit.transports._ending import Ending
@@ -38,7 +40,7 @@ class HttpsDeviceTransport:
 
     A settlement is confirmed: ``complete()`` returns when the hub has said that it is done. A lock is the hub's and
     outlives a broken connection, so a message can still be settled while its 60 s last. Closing abandons what is
-    held, which counts as a delivery. Connecting takes 30 s at most and a request 60 s in all.
+    held, which counts as a delivery. Connecting takes 30 s at most and a request 45 s in all.
 
     Args:
         credential: Who the device is.
@@ -48,6 +50,7 @@ class HttpsDeviceTransport:
         polling: How long to wait after a poll that brought nothing; by default ``PollingInterval.polite()``, 25
             minutes, as the service advises. A device that shall hear of a message sooner takes another interval, or
             another transport.
+        clock: What time tokens go by; by default this machine's.
 
     Raises:
         InvalidInputError: The proxy's URL cannot be used.
@@ -63,15 +66,17 @@ class HttpsDeviceTransport:
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
         polling: PollingInterval | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._credential = credential
         self._ssl_context = ssl_context
         self._proxy = None if proxy is None else Proxy.from_url(proxy)
+        self._clock = clock
         self._polling = PollingInterval.polite() if polling is None else polling
 
     async def open(self, *, prefetch: int) -> DeviceLink:
         """See ``DeviceTransport.open``; sends nothing."""
-        client = _client(self._credential, self._ssl_context, self._proxy)
+        client = _client(self._credential, self._ssl_context, self._proxy, self._clock)
         return _HttpsDeviceLink(client, wire.device_path(self._credential.device_id), self._polling)
 
 
@@ -110,7 +115,7 @@ class HttpsServiceTransport:
 
     IoT Hub has no known REST call that sends a cloud-to-device message. Whatever is opened has connections of its
     own. Feedback is polled while the application waits for it; opening sends nothing. Connecting takes 30 s at most
-    and a request 60 s in all.
+    and a request 45 s in all.
 
     Args:
         credential: Who the back end is; ``queue_depth`` needs the right RegistryRead, the rest ServiceConnect.
@@ -118,6 +123,7 @@ class HttpsServiceTransport:
         proxy: The HTTP proxy to go through, ``http://[user:password@]host:port``; by default none.
         polling: How long to wait after a poll for feedback that brought none; by default from 1 to 15 s, because the
             hub makes a batch every 15 s.
+        clock: What time tokens go by; by default this machine's.
 
     Raises:
         InvalidInputError: The proxy's URL cannot be used.
@@ -133,10 +139,12 @@ class HttpsServiceTransport:
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
         polling: PollingInterval | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._credential = credential
         self._ssl_context = ssl_context
         self._proxy = None if proxy is None else Proxy.from_url(proxy)
+        self._clock = clock
         self._polling = FEEDBACK_POLLING if polling is None else polling
 
     async def open_sender(self) -> SenderLink:
@@ -173,7 +181,7 @@ class HttpsServiceTransport:
         return answer.body
 
     def _client(self) -> HttpsClient:
-        return _client(self._credential, self._ssl_context, self._proxy)
+        return _client(self._credential, self._ssl_context, self._proxy, self._clock)
 
 
 class _HttpsFeedbackLink:
@@ -201,11 +209,13 @@ class _HttpsFeedbackLink:
         await self._queue.close(ClosedError("the feedback stream is closed"))
 
 
-def _client(credential: Credential, ssl_context: ssl.SSLContext | None, proxy: Proxy | None) -> HttpsClient:
+def _client(
+    credential: Credential, ssl_context: ssl.SSLContext | None, proxy: Proxy | None, clock: Clock
+) -> HttpsClient:
     # AMQP has this for its purge: whoever never calls it does without aiohttp, which is large.
     from c2dkit.transports._https_client import HttpsClient  # noqa: PLC0415
 
-    return HttpsClient(credential, ssl_context=ssl_context, proxy=proxy)
+    return HttpsClient(credential, ssl_context=ssl_context, proxy=proxy, clock=clock)
 
 
 def _feedback_batch(answer: Answer) -> tuple[FeedbackBatch, str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import aiohttp
 from yarl import URL
 
-from c2dkit._errors import C2dError, PeerProtocolError
+from c2dkit._clock import SYSTEM_CLOCK
+from c2dkit._errors import C2dError, PeerProtocolError, UnauthorizedError
 from c2dkit._proxy import Proxy, aiohttp_proxy, host_and_port
 from c2dkit._rules.limits import MESSAGE_BYTES, PROPERTIES
 from c2dkit._tls import client_context
@@ -20,8 +20,10 @@ from c2dkit.transports._tokens import token_for
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
+    from datetime import datetime
     from types import SimpleNamespace
 
+    from c2dkit._clock import Clock
     from c2dkit._rules.credentials import Credential
     from c2dkit.transports._tokens import HubToken
 
@@ -32,7 +34,7 @@ CONNECTIONS: Final = 4
 """Connections that one session keeps: one to poll, the others to settle."""
 CONNECT_SECONDS: Final = 30.0
 """How long a request may wait for a connection, TLS handshake and a free one of ``CONNECTIONS`` included."""
-REQUEST_SECONDS: Final = 60.0
+REQUEST_SECONDS: Final = 45.0
 """How long a request may take from its beginning to the last byte of the answer."""
 MAX_HEADERS: Final = PROPERTIES + 64
 MAX_HEADER_BYTES: Final = MESSAGE_BYTES + 1024
@@ -64,9 +66,10 @@ class HttpsClient:
     decompressed and no environment variable is read, so credentials and memory stay where they belong.
 
     Args:
-        credential: Who asks. The token is made anew when its time to renew has come.
+        credential: Who asks. The token is made anew when its time to renew has come, or when the hub has refused it.
         ssl_context: What to trust; by default ``ssl.create_default_context()``, which honours ``SSL_CERT_FILE``.
         proxy: Who makes the connections, or None.
+        clock: What time tokens go by.
     """
 
     def __init__(
@@ -75,11 +78,13 @@ class HttpsClient:
         *,
         ssl_context: ssl.SSLContext | None,
         proxy: Proxy | None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         host, port = credential.dial
         self.host = host_and_port(host, port or PORT)
         self._origin = URL.build(scheme="https", host=host, port=port or PORT)
-        self._authorization = _Authorization(credential)
+        self._clock = clock
+        self._authorization = _Authorization(credential, clock)
         self._proxy = aiohttp_proxy(proxy)
         context = client_context(credential, ssl_context)
         self._session = aiohttp.ClientSession(
@@ -118,8 +123,16 @@ class HttpsClient:
         """
         answer = await self._exchange(method, self._url(path, query), max_bytes, doing, changes=changes)
         if answer.status not in (200, 204):
-            raise error_from_http(answer.status, answer.headers, answer.body, doing=f"the hub refused {doing}")
+            raise self._refusal(answer, doing)
         return answer
+
+    def _refusal(self, answer: Answer, doing: str) -> C2dError:
+        error = error_from_http(
+            answer.status, answer.headers, answer.body, doing=f"the hub refused {doing}", now=self._clock.now()
+        )
+        if isinstance(error, UnauthorizedError):
+            self._authorization.forget()
+        return error
 
     def _url(self, path: str, query: str) -> URL:
         parameters = f"api-version={API_VERSION}&{query}" if query else f"api-version={API_VERSION}"
@@ -147,16 +160,29 @@ class HttpsClient:
 class _Authorization:
     """The header that says who asks, with a token that is used until its time to renew."""
 
-    def __init__(self, credential: Credential) -> None:
+    def __init__(self, credential: Credential, clock: Clock) -> None:
         self._credential = credential
+        self._clock = clock
         self._token: HubToken | None = None
 
     async def headers(self) -> dict[str, str]:
-        now = datetime.now(UTC)
+        now = self._clock.now()
         if self._token is None or now >= self._token.renew_at:
-            self._token = await token_for(self._credential, now)
+            self._token = await self._fresh(now)
         # Without a token the certificate of the TLS handshake says it.
         return {} if self._token is None else {"Authorization": self._token.text}
+
+    async def _fresh(self, now: datetime) -> HubToken | None:
+        try:
+            return await token_for(self._credential, now)
+        except C2dError:
+            if self._token is None or now >= self._token.expires_at:
+                raise
+            return self._token  # good for a while; the next request tries again
+
+    def forget(self) -> None:
+        """Take another token the next time: the hub does not take this one."""
+        self._token = None
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int, host: str) -> bytes:

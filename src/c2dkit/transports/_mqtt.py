@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from c2dkit._clock import SYSTEM_CLOCK
 from c2dkit._driver import Driver
-from c2dkit._errors import C2dError, ClosedError, MessageLockLostError, PeerProtocolError, UnauthorizedError
+from c2dkit._errors import (
+    C2dError,
+    ClosedError,
+    ConnectionLostError,
+    MessageLockLostError,
+    PeerProtocolError,
+    UnauthorizedError,
+)
 from c2dkit._protocols import mqtt
 from c2dkit._rules.limits import DEVICE_QUEUE_DEPTH
 from c2dkit._rules.settlement import Settlement
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
 
+    from c2dkit._clock import Clock
     from c2dkit._rules.credentials import DeviceCredential
     from c2dkit.transports._tokens import HubToken
 
@@ -44,6 +52,9 @@ class MqttDeviceTransport:
     of an acknowledgment, so ``complete()`` returns at once. A message that is never completed is delivered again
     when the device connects the next time. A link that goes silent is found after 45 s.
 
+    MQTT cannot renew a token on an open connection. Before it ends, the device connects anew: when no message is held,
+    or at the latest when nine tenths of the token's time are over; what is held then comes again.
+
     Args:
         credential: Who the device is.
         ssl_context: What to trust, and the device's certificate for X.509; by default
@@ -51,6 +62,7 @@ class MqttDeviceTransport:
         proxy: The HTTP proxy to go through, ``http://host:port`` or ``http://user:password@host:port``; by default
             none, whatever the environment says.
         websocket: Whether to go through a WebSocket.
+        clock: What time tokens go by; by default this machine's.
 
     Raises:
         InvalidInputError: ``proxy`` is no such URL.
@@ -65,17 +77,19 @@ class MqttDeviceTransport:
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
         websocket: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.name: str = "mqtt-ws" if websocket else "mqtt"
         self._credential = credential
+        self._clock = clock
         self._dialer = Dialer(
             port=PORT, subprotocol=SUBPROTOCOL if websocket else None, ssl_context=ssl_context, proxy=proxy
         )
 
     async def open(self, *, prefetch: int) -> DeviceLink:
-        """See ``DeviceTransport.open``; reading stops while ``prefetch`` messages wait, after the read under way."""
-        link = _MqttDeviceLink(self._dialer.peer(self._credential), self._credential, prefetch=prefetch)
-        token = await token_for(self._credential, datetime.now(UTC))
+        """See ``DeviceTransport.open``; reading stops while more than ``prefetch`` and 50 messages wait."""
+        link = _MqttDeviceLink(self._dialer.peer(self._credential), self._credential, self._clock, prefetch=prefetch)
+        token = await token_for(self._credential, self._clock.now())
         stream = await self._dialer.open(self._credential)
         driver = Driver(stream, link.engine, handle=link.handle, on_closed=link.on_closed)
         try:
@@ -89,17 +103,21 @@ class MqttDeviceTransport:
 class _MqttDeviceLink:
     _driver: Driver[mqtt.ClientEvent]
 
-    def __init__(self, host: str, credential: DeviceCredential, *, prefetch: int) -> None:
+    def __init__(self, host: str, credential: DeviceCredential, clock: Clock, *, prefetch: int) -> None:
         self.engine = mqtt.MqttClient()
         self._host = host
         self._credential = credential
+        self._clock = clock
         self._subscription = wire.subscription(credential.device_id)
-        self._prefetch = prefetch
+        # A queue holds no more, so a hub never gets here, and a ping's answer is never left unread behind messages.
+        self._most = max(prefetch, DEVICE_QUEUE_DEPTH)
         self._mailbox: Mailbox[Delivery] = Mailbox()
         self.ending = Ending()
         loop = asyncio.get_running_loop()
         self._connected: asyncio.Future[None] = loop.create_future()
         self._subscribed: asyncio.Future[None] = loop.create_future()
+        self._renewing: asyncio.Task[None] | None = None
+        self._renewal_due = False
 
     async def start(self, driver: Driver[mqtt.ClientEvent], token: HubToken | None) -> None:
         self._driver = driver
@@ -118,10 +136,12 @@ class _MqttDeviceLink:
         self.engine.subscribe([(self._subscription, 1)])
         driver.wake()
         await answer(self._subscribed, host=self._host, doing="SUBSCRIBE")
+        if token is not None:
+            self._renewing = asyncio.create_task(self._stay_signed_in(token))
 
     async def receive(self) -> Delivery:
         delivery = await self._mailbox.get()
-        if not self.engine.reading and len(self._mailbox) < self._prefetch:
+        if not self.engine.reading and len(self._mailbox) <= self._most:
             self.engine.reading = True
             self._driver.resume_reading()
         return delivery
@@ -134,12 +154,38 @@ class _MqttDeviceLink:
         if isinstance(delivery.tag, int):  # QoS 0 has no acknowledgment
             self.engine.acknowledge(delivery.tag)
             self._driver.wake()
+            self._renew_if_quiet()
 
     async def close(self) -> None:
         if self.ending.error is None:
             self.engine.disconnect()
         self._lost(ClosedError("the receiver is closed"))
         await self._driver.aclose(linger=LINGER_SECONDS)
+        if self._renewing is not None:
+            await asyncio.wait([self._renewing])
+
+    async def _stay_signed_in(self, token: HubToken) -> None:
+        try:
+            await self._clock.until(token.renew_at)
+            await token_for(self._credential, self._clock.now())  # a ready-made one says that there is no other
+        except C2dError as error:
+            self._fail(error)
+            return
+        self._renewal_due = True
+        self._renew_if_quiet()
+        await self._clock.until(token.renew_at + (token.expires_at - token.renew_at) / 2)
+        self._renew()
+
+    def _renew_if_quiet(self) -> None:
+        if self._renewal_due and not self.engine.unacknowledged:
+            self._renew()
+
+    def _renew(self) -> None:
+        self.engine.disconnect()  # behind the PUBACKs that wait to be written
+        self._driver.wake()
+        self._lost(
+            ConnectionLostError("the connection has ended to make room for one with a fresh token"), planned=True
+        )
 
     def handle(self, events: Sequence[mqtt.ClientEvent]) -> None:
         for event in events:
@@ -152,10 +198,7 @@ class _MqttDeviceLink:
                     self._suback(event)
                 case _:
                     pass
-        # A kept session's messages come before the SUBACK, which nothing may stand in the way of; they are no more
-        # than a queue holds.
-        limit = self._prefetch if self._subscribed.done() else self._prefetch + DEVICE_QUEUE_DEPTH
-        if len(self._mailbox) >= limit:
+        if len(self._mailbox) > self._most:
             self.engine.reading = False  # what is not read is no silence of the hub
             self._driver.pause_reading()
 
@@ -186,9 +229,11 @@ class _MqttDeviceLink:
     def on_closed(self, cause: Exception | None) -> None:
         self._lost(link_error(cause, host=self._host))
 
-    def _lost(self, error: C2dError) -> None:
-        if not self.ending.come(error):
+    def _lost(self, error: C2dError, *, planned: bool = False) -> None:
+        if not self.ending.come(error, planned=planned):
             return
+        if self._renewing is not None:
+            self._renewing.cancel()
         self._mailbox.close(error)
         fail(self._connected, error)
         fail(self._subscribed, error)

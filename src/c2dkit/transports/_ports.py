@@ -118,7 +118,8 @@ class DeviceTransport(Protocol):
         A transport that polls has no connection to make: its first ``receive`` raises what is said below.
 
         Args:
-            prefetch: How many messages may wait in memory for the application, at least 1.
+            prefetch: How many messages may wait in memory for the application, at least 1. A wire without credit may
+                let as many wait as a device's queue holds.
 
         Cancellation: safe, nothing stays open.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ __all__ = ["HubToken", "token_for"]
 
 MAX_TOKEN_LENGTH: Final = 16_384
 """Of a token of Entra ID; they have some thousand characters, and HTTP servers bound a header."""
+
+TOKEN_SECONDS: Final = 30.0
+"""How long a token credential may take to give a token."""
 
 _TOKEN: Final = re.compile(rf"[!-~]{{1,{MAX_TOKEN_LENGTH}}}")
 
@@ -46,15 +50,15 @@ class HubToken(NamedTuple):
 async def token_for(credential: Credential, now: datetime) -> HubToken | None:
     """Return a token that is good at ``now``; None where the certificate of the TLS handshake says who connects.
 
-    Entra ID: waits for the application's token credential as long as that takes.
+    Entra ID: waits for the application's token credential, 30 s at most.
 
     Cancellation: safe, nothing has been sent to the hub.
 
     Raises:
         ConnectionStringError: A ready-made signature has expired.
         InvalidInputError: The token credential does not give what its protocol says.
-        ConnectError: The token credential failed; ``__cause__`` is its error, whose text is not repeated because it
-            may show secrets.
+        ConnectError: The token credential failed or took too long; ``__cause__`` is its error, whose text is not
+            repeated because it may show secrets.
     """
     if isinstance(credential, EntraCredential):
         return await _entra_token(credential, now)
@@ -66,8 +70,9 @@ async def token_for(credential: Credential, now: datetime) -> HubToken | None:
 
 async def _entra_token(credential: EntraCredential, now: datetime) -> HubToken:
     try:
-        pending: object = credential.token_credential.get_token(ENTRA_SCOPE)
-        given = await pending if inspect.isawaitable(pending) else None
+        async with asyncio.timeout(TOKEN_SECONDS):
+            pending: object = credential.token_credential.get_token(ENTRA_SCOPE)
+            given = await pending if inspect.isawaitable(pending) else None
     except C2dError:
         raise
     except Exception as error:

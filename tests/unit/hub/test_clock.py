@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import anyio
 import pytest
+from anyio import to_thread
 
 from c2dkit._errors import InvalidInputError
 from c2dkit.hub._clock import HubClock
@@ -45,3 +47,22 @@ def test_it_never_goes_back() -> None:
         clock.advance(timedelta(microseconds=-1))
 
     assert calls == []
+
+
+async def test_a_moment_is_reached_by_waiting_and_by_advancing_in_whatever_thread() -> None:
+    clock = HubClock()
+    with anyio.fail_after(5):
+        await clock.until(clock.now() + timedelta(milliseconds=20))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(clock.until, clock.now() + timedelta(hours=2))
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(timedelta(hours=1))
+            await to_thread.run_sync(clock.advance, timedelta(hours=1))
+    assert clock._callbacks == []
+
+
+async def test_waiting_for_a_moment_can_be_cancelled() -> None:
+    clock = HubClock()
+    with anyio.move_on_after(0.01):
+        await clock.until(clock.now() + timedelta(hours=1))
+    assert clock._callbacks == []

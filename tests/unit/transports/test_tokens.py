@@ -12,6 +12,7 @@ from c2dkit._errors import C2dError, ConnectError, ConnectionStringError, Invali
 from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
 from c2dkit._rules.entra import AsyncTokenCredential, EntraCredential
 from c2dkit._rules.sas import sign
+from c2dkit.transports import _tokens
 from c2dkit.transports._tokens import token_for
 
 if TYPE_CHECKING:
@@ -115,6 +116,17 @@ async def test_waiting_for_the_provider_can_be_cancelled() -> None:
     with anyio.move_on_after(0) as scope:
         await token_for(entra(get_token), NOW)
     assert scope.cancelled_caught
+
+
+async def test_a_provider_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_tokens, "TOKEN_SECONDS", 0.01)
+
+    async def get_token(*_: str) -> Given:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    with pytest.raises(ConnectError, match="it raised TimeoutError"):
+        await token_for(entra(get_token), NOW)
 
 
 async def test_a_provider_that_is_not_async_is_named() -> None:

@@ -218,3 +218,31 @@ def test_every_default_code_of_an_error_has_a_row() -> None:
 def test_a_number_and_the_status_agree() -> None:
     # 403012: a disabled device is a 404 class of c2dkit, and a 403 on the wire.
     assert [name for name, row in CODES.items() if row.hub_code // 1000 != row.status] == []
+
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DATE = {"Date": "Sun, 01 Mar 2026 12:00:00 GMT"}
+
+
+@pytest.mark.parametrize(("ahead", "side"), [(timedelta(minutes=6), "ahead of"), (timedelta(hours=-3), "behind")])
+def test_clocks_that_differ_are_told_of(ahead: timedelta, side: str) -> None:
+    error = error_from_http(401, DATE, b"", now=NOON + ahead)
+    assert isinstance(error, UnauthorizedError)
+    assert error.clock_skew == ahead
+    assert f"{abs(ahead).total_seconds():.0f} s {side} the hub's" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "now"),
+    [
+        (401, DATE, NOON + timedelta(minutes=5)),
+        (401, DATE, None),
+        (401, {}, NOON + timedelta(hours=1)),
+        (401, {"Date": "yesterday"}, NOON + timedelta(hours=1)),
+        (404, DATE, NOON + timedelta(hours=1)),
+    ],
+)
+def test_clocks_are_no_reason_otherwise(status: int, headers: dict[str, str], now: datetime | None) -> None:
+    error = error_from_http(status, headers, b"", now=now)
+    assert getattr(error, "clock_skew", None) is None
+    assert "clock" not in str(error)

@@ -22,6 +22,9 @@ class Acknowledgements:
         self._order: deque[int] = deque()
         self._done: dict[int, bool] = {}
 
+    def __len__(self) -> int:
+        return len(self._order)
+
     def add(self, packet_id: int, *, dup: bool) -> bool:
         """Note a message that came; return False where it is one that is held already."""
         if packet_id in self._done:

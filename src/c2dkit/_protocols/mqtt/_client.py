@@ -136,6 +136,11 @@ class MqttClient(Endpoint[ClientEvent]):
         return data
 
     @property
+    def unacknowledged(self) -> int:
+        """How many messages of QoS 1 have come whose PUBACK has not been queued."""
+        return len(self._acknowledgements)
+
+    @property
     def reading(self) -> bool:
         """Whether what the server sends is read; True at first.
 

@@ -20,7 +20,7 @@ class Reason(Enum):
     UNCONFIRMED = "the client under it does not hear what the hub says to a settlement"
     LOCK_TIME = "its lock ends with time"
     NO_LOCK_TIME = "its lock lasts as long as the connection"
-    NO_CREDIT = "the wire has no credit: the hub sends all it may, and the client stops reading"
+    NO_CREDIT = "the wire has no credit: the hub sends all it may"
     HUB_PROPERTIES = "the wire carries what the hub adds to a message"
     NO_HUB_PROPERTIES = "the wire does not carry what the hub adds to a message"
     NO_ADDRESS = "the client under it does not show a message's `to`"
