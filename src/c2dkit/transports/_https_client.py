@@ -14,6 +14,7 @@ from c2dkit._rules.limits import MESSAGE_BYTES, PROPERTIES
 from c2dkit._tls import client_context
 from c2dkit._wire.http_errors import error_from_http
 from c2dkit._wire.https import API_VERSION
+from c2dkit.transports._https_connector import BoundedConnector
 from c2dkit.transports._https_errors import RAISED, error_from_aiohttp
 from c2dkit.transports._tokens import token_for
 
@@ -88,7 +89,7 @@ class HttpsClient:
         self._proxy = aiohttp_proxy(proxy)
         context = client_context(credential, ssl_context)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context, limit=CONNECTIONS),
+            connector=BoundedConnector(ssl=context, limit=CONNECTIONS),
             timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, connect=CONNECT_SECONDS),
             headers=HEADERS,
             cookie_jar=aiohttp.DummyCookieJar(),
