@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from c2dkit._errors import AlreadySettledError, MessageLockLostError, UnsupportedSettlementError
+from c2dkit._rules.limits import LOCK_DURATION
 from c2dkit._rules.settlement import Settlement, SettlementEvent, SettlementState, next_state
 
 if TYPE_CHECKING:
@@ -129,6 +132,25 @@ class ReceivedMessage(Generic[PayloadT_co]):
     def lock_token(self) -> str | None:
         """The hub's name for the lock; None on MQTT, which has none."""
         return self._delivery.lock_token
+
+    @property
+    def lock_remaining(self) -> timedelta | None:
+        """How long the hub still holds the message for this device; None on MQTT, as long as the connection lasts.
+
+        An estimate, and rather too long than too short: the lock began at the hub, and this counts from the moment at
+        which the message reached this process, its wait in memory included. Zero once the connection that the message
+        came on has ended.
+        """
+        if self._link.ending.error is not None:
+            return timedelta(0)
+        if self._delivery.lock_token is None:
+            return None
+        return max(LOCK_DURATION - timedelta(seconds=time.monotonic() - self._delivery.received_at), timedelta(0))
+
+    @property
+    def settlement(self) -> Settlement | None:
+        """What the application has said of the message, whether or not the hub has confirmed it; None while held."""
+        return self._settlement
 
     async def complete(self) -> None:
         """Tell the hub that the message has been processed; the hub removes it.

@@ -12,6 +12,7 @@ __all__ = [
     "EXPIRY_MAX",
     "EXPIRY_MIN",
     "ID_LENGTH",
+    "LOCK_DURATION",
     "MESSAGE_BYTES",
     "MESSAGE_ID",
     "PROPERTIES",
@@ -64,6 +65,9 @@ That the range of the hub's default also holds for the expiry of a single messag
 
 EXPIRY_MAX: Final = timedelta(days=2)
 """Longest time to live; same source as ``EXPIRY_MIN``, and "Cloud-to-device communications guidance": 48 hours."""
+
+LOCK_DURATION: Final = timedelta(seconds=60)
+"""How long a message is locked on AMQP and HTTPS. IoT Hub developer guide, same page: no setting changes it."""
 
 DEVICE_QUEUE_DEPTH: Final = 50
 """Messages that IoT Hub queues for one device. IoT Hub developer guide, "Send cloud-to-device messages"."""

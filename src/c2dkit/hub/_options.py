@@ -7,15 +7,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from c2dkit._errors import InvalidInputError
-from c2dkit._rules.limits import EXPIRY_MAX, EXPIRY_MIN
+from c2dkit._rules.limits import EXPIRY_MAX, EXPIRY_MIN, LOCK_DURATION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["FEEDBACK_BATCH_SIZE", "LOCK_DURATION", "HubOptions", "Tier"]
 
-# IoT Hub developer guide, "Send cloud-to-device messages": no setting changes these two.
-LOCK_DURATION: Final = timedelta(seconds=60)
+# IoT Hub developer guide, "Send cloud-to-device messages": no setting changes it.
 FEEDBACK_BATCH_SIZE: Final = 64
 
 Tier: TypeAlias = Literal["S1", "S2", "S3"]

@@ -7,6 +7,8 @@ link belongs to it, and a lock cannot outlive the link that it was taken on.
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -29,18 +31,21 @@ __all__ = [
 ]
 
 
-class Delivery(NamedTuple):
+@dataclass(slots=True)
+class Delivery:
     """One message handed over under one lock.
 
     Attributes:
         message: The message.
-        lock_token: The hub's name for the lock, or None on a wire that has none (MQTT).
+        lock_token: The hub's name for the lock, or None on a wire whose locks last as long as the connection (MQTT).
         tag: Whatever the link needs to settle it; nobody else looks into it.
+        received_at: When it reached this process, in seconds of ``time.monotonic``; by default now.
     """
 
     message: Message
     lock_token: str | None
     tag: object
+    received_at: float = field(default_factory=time.monotonic)
 
 
 class FeedbackBatch(NamedTuple):
