@@ -1,6 +1,8 @@
 """Cloud-to-device messages for Azure IoT Hub: send, receive, settle, and learn what became of them."""
 
 from c2dkit._connection import Connection, ConnectionState, ConnectionStatus
+from c2dkit._dead_letters import DeadLetter, DeadLetters, MemoryDeadLetters
+from c2dkit._dead_letters_sqlite import SqliteDeadLetters
 from c2dkit._errors import (
     AlreadySettledError,
     C2dError,
@@ -13,6 +15,7 @@ from c2dkit._errors import (
     HubDataError,
     InvalidInputError,
     InvalidMessageError,
+    JournalError,
     LinkError,
     MessageLockLostError,
     MessageTooLargeError,
@@ -29,6 +32,8 @@ from c2dkit._errors import (
     UnsupportedSettlementError,
 )
 from c2dkit._feedback import FeedbackStream
+from c2dkit._journal import Journal, MemoryJournal
+from c2dkit._journal_sqlite import SqliteJournal
 from c2dkit._message import ReceivedMessage
 from c2dkit._models import Ack, FeedbackRecord, FeedbackStatus, Receipt
 from c2dkit._receiver import DeviceReceiver
@@ -51,6 +56,8 @@ __all__ = [
     "ConnectionState",
     "ConnectionStatus",
     "ConnectionStringError",
+    "DeadLetter",
+    "DeadLetters",
     "DeviceCredential",
     "DeviceNotFoundError",
     "DeviceQueueFullError",
@@ -62,7 +69,11 @@ __all__ = [
     "HubDataError",
     "InvalidInputError",
     "InvalidMessageError",
+    "Journal",
+    "JournalError",
     "LinkError",
+    "MemoryDeadLetters",
+    "MemoryJournal",
     "MessageLockLostError",
     "MessageTooLargeError",
     "OutcomeUnknownError",
@@ -76,6 +87,8 @@ __all__ = [
     "ServiceError",
     "Settlement",
     "SettlementError",
+    "SqliteDeadLetters",
+    "SqliteJournal",
     "ThrottledError",
     "TransportUnavailableError",
     "UnauthorizedError",

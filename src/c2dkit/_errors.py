@@ -18,6 +18,7 @@ C2dError
 │   ├── ConnectionLostError
 │   ├── PeerProtocolError                 the peer broke the protocol
 │   └── ClosedError                       the receiver, sender or stream is closed, or was not opened
+├── JournalError                          a journal's file cannot be read or written; carries the path
 └── ServiceError                          IoT Hub said no
     ├── UnauthorizedError                 401xxx
     ├── QuotaExceededError                403002
@@ -52,6 +53,7 @@ __all__ = [
     "HubDataError",
     "InvalidInputError",
     "InvalidMessageError",
+    "JournalError",
     "LinkError",
     "MessageLockLostError",
     "MessageTooLargeError",
@@ -248,6 +250,18 @@ class ClosedError(LinkError):
     """The receiver, sender or stream is closed, or was never opened with ``async with``."""
 
     default_transient: ClassVar[bool] = False
+
+
+class JournalError(C2dError):
+    """The file of a journal or of dead letters cannot be read or written.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, message: str, *, path: Path) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class ServiceError(C2dError):
