@@ -40,6 +40,7 @@ from c2dkit._receiver import DeviceReceiver
 from c2dkit._retry import RetryPolicy
 from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
 from c2dkit._rules.entra import AsyncTokenCredential, EntraCredential
+from c2dkit._rules.on_error import OnError
 from c2dkit._rules.settlement import Settlement
 from c2dkit._sender import CloudSender
 
@@ -76,6 +77,7 @@ __all__ = [
     "MemoryJournal",
     "MessageLockLostError",
     "MessageTooLargeError",
+    "OnError",
     "OutcomeUnknownError",
     "PayloadError",
     "PeerProtocolError",

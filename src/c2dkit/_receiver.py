@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, overload
 
-from c2dkit._errors import C2dError, ClosedError, InvalidInputError
+from c2dkit._errors import C2dError, ClosedError, InvalidInputError, UnsupportedSettlementError
+from c2dkit._handling import Handling
 from c2dkit._keeper import Keeper
 from c2dkit._message import ReceivedMessage
 from c2dkit._payloads import PayloadDecoder
 from c2dkit._retry import RetryPolicy
 from c2dkit._rules.credentials import DeviceCredential
+from c2dkit._rules.on_error import OnError, parse_on_error, verdicts
+from c2dkit._rules.settlement import Settlement
+from c2dkit._run import DEFAULT_DRAIN, Run
 from c2dkit.transports._registry import device_transport
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Awaitable, Callable
+    from datetime import timedelta
     from types import TracebackType
     from typing import Self
 
     from pydantic import TypeAdapter
 
     from c2dkit._connection import Connection
+    from c2dkit._dead_letters import DeadLetters
+    from c2dkit._journal import Journal
     from c2dkit._payloads import DefaultPayload
     from c2dkit.transports._plugin import DeviceFactory
     from c2dkit.transports._ports import Delivery, DeviceLink, DeviceTransport
@@ -187,6 +195,62 @@ class DeviceReceiver(Generic[PayloadT_co]):
         except ClosedError:
             raise StopAsyncIteration from None
         return ReceivedMessage(delivery, link, self._transport, self._decoder)
+
+    async def run(
+        self,
+        handler: Callable[[ReceivedMessage[PayloadT_co]], Awaitable[None]],
+        *,
+        concurrency: int = 1,
+        key: Callable[[ReceivedMessage[PayloadT_co]], str | None] | None = None,
+        on_error: OnError | str = OnError.REDELIVER,
+        journal: Journal | None = None,
+        dead_letters: DeadLetters | None = None,
+        drain: timedelta = DEFAULT_DRAIN,
+    ) -> None:
+        """Handle the messages until the receiver is closed, and settle each: complete it once its handler has returned.
+
+        A handler may settle its message itself; then nothing else is said of it. One whose message is locked for a
+        time (AMQP, HTTPS) is cancelled five seconds before that ends, and the message abandoned, unless it has settled
+        it by then. A settlement that fails is logged, with the message's id, and so is an error of a handler.
+
+        Args:
+            handler: Called with each message.
+            concurrency: How many handlers may run at a time.
+            key: Messages with the same key are handled one after the other, in the hub's order; those with None are
+                in nobody's way. Up to ``prefetch`` messages more are then taken, to wait for their turn.
+            on_error: What becomes of a message whose handler raised an error.
+            journal: Remembers by its id each message that was handled, before it is completed; one that comes again
+                is completed without its handler. Messages without an id are always handled.
+            dead_letters: Where a message is written before it is rejected, and before one whose payload cannot be
+                parsed is rejected or, where the wire cannot say that (MQTT), completed.
+            drain: How long the handlers under way have to return when this ends; at most 10 minutes.
+
+        Cancellation: safe, it is the way to stop. No other message is taken, the handlers under way have ``drain`` to
+        return and their messages are settled; then they are cancelled, and what is left stays held, to be delivered
+        again. A second cancellation does not wait for ``drain``.
+
+        Raises:
+            UnsupportedSettlementError: The transport cannot say what this needs; nothing was received.
+            InvalidInputError: An argument is out of its range; nothing was received.
+            C2dError: The connection is lost for good, or the receiver was never opened.
+            Exception: What ``journal`` or ``dead_letters`` raised; the message at fault stays held.
+        """
+        if concurrency < 1:
+            raise InvalidInputError(f"concurrency is {concurrency}; at least 1 is needed to handle anything")
+        parsed = parse_on_error(on_error, dead_letters=dead_letters is not None)
+        says = verdicts(parsed, self._transport.settlements, dead_letters=dead_letters is not None)
+        for settlement in (Settlement.COMPLETE, says.failed):
+            self._check_settlement(settlement)
+        handling = Handling(
+            handler, concurrency=concurrency, key=key, verdicts=says, journal=journal, dead_letters=dead_letters
+        )
+        waiting = 0 if key is None else self._prefetch
+        await Run(self, handling, room=concurrency + waiting, drain=drain).run()
+
+    def _check_settlement(self, settlement: Settlement | None) -> None:
+        supported = self._transport.settlements
+        if settlement is not None and settlement not in supported:
+            raise UnsupportedSettlementError(settlement, transport=self._transport.name, supported=supported)
 
     async def _receive(self) -> tuple[DeviceLink, Delivery]:
         link = await self._keeper.link()

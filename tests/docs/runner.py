@@ -6,7 +6,7 @@ is for the page's own use.
 
 A function has a peer at the other end. What signs in as a back end (``service``, ``token_credential``) gets a device that
 completes everything, and one message sent before; what signs in as a device (``device``, ``certificate_file``) gets a
-back end that sends one message; ``owner`` has no peer. A function that takes ``proxy`` must have gone through it.
+back end that sends one message; ``owner`` has no peer. A function that takes ``proxy`` must have gone through it. ``folder`` is an empty folder.
 
 A ``text`` fence that follows is what the block prints. A function that loops for ever is stopped once it has printed
 that.
@@ -112,6 +112,7 @@ class Stage:
             "certificate_file": certificate_file,
             "key_file": key_file,
             "token_credential": issuer().credential(),
+            "folder": folder,
             "proxy": f"http://{PROXY_USER}@127.0.0.1:{proxy_port}",
         }
 
@@ -208,7 +209,7 @@ async def run_block(block: Block, namespace: dict[str, object], on: Stage) -> No
     printer = Printer(len(block.output or ()))
     namespace["print"] = printer
     exec(block.compile(), namespace)
-    endless = "async for" in block.code and "break" not in block.code
+    endless = "receiver.run(" in block.code or ("async for" in block.code and "break" not in block.code)
     for name in block.functions():
         function = namespace[name]
         assert inspect.isfunction(function)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import NamedTuple, assert_type
 
 from pydantic import BaseModel, TypeAdapter
@@ -11,16 +12,23 @@ from pydantic import BaseModel, TypeAdapter
 from c2dkit import (
     AsyncTokenCredential,
     CloudSender,
+    DeadLetter,
+    DeadLetters,
     DeviceCredential,
     DeviceReceiver,
     EntraCredential,
     FeedbackRecord,
     FeedbackStatus,
     FeedbackStream,
+    Journal,
+    MemoryDeadLetters,
+    MemoryJournal,
     Receipt,
     ReceivedMessage,
     ServiceCredential,
     Settlement,
+    SqliteDeadLetters,
+    SqliteJournal,
 )
 from c2dkit.hub import BackgroundHub, LocalHub, TokenIssuer
 from c2dkit.transports import (
@@ -92,6 +100,20 @@ async def payload_type_decides(device: str, transport: DeviceTransport) -> None:
     assert_type(DeviceReceiver(transport, payload_type=Model), DeviceReceiver[Model])
     assert_type(DeviceReceiver(transport, payload_type=str), DeviceReceiver[str])
     assert_type(DeviceReceiver(transport, payload_type=TypeAdapter(list[int])), DeviceReceiver[list[int]])
+
+
+async def handle(message: ReceivedMessage[Reboot]) -> None:
+    assert_type(message.lock_remaining, timedelta | None)
+
+
+async def handling(receiver: DeviceReceiver[Reboot], path: str) -> None:
+    journals: list[Journal] = [MemoryJournal(), SqliteJournal(path)]
+    places: list[DeadLetters] = [MemoryDeadLetters(), SqliteDeadLetters(path)]
+    for journal, dead_letters in zip(journals, places, strict=True):
+        await receiver.run(
+            handle, key=lambda message: str(message.payload.delay_s), journal=journal, dead_letters=dead_letters
+        )
+    assert_type(await MemoryDeadLetters().letters(), list[DeadLetter])
 
 
 async def back_end(service: str) -> None:
