@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from anyio.streams.text import TextReceiveStream
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from anyio.abc import Process
+
     from c2dkit.hub import LocalHub
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -25,8 +28,10 @@ SECONDS = 20
 class Program:
     """A running example whose output is read as it comes."""
 
-    def __init__(self, output: TextReceiveStream) -> None:
-        self._output = output
+    def __init__(self, process: Process) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self._output = TextReceiveStream(process.stdout)
         self.text = ""
 
     async def until(self, pattern: str) -> re.Match[str]:
@@ -47,9 +52,8 @@ async def running(hub: LocalHub, *command: str) -> AsyncGenerator[Program]:
     script, *arguments = command
     with anyio.fail_after(SECONDS):
         process = await anyio.open_process([sys.executable, str(EXAMPLES / script), *arguments], env=env, stderr=None)
-        assert process.stdout is not None
         try:
-            yield Program(TextReceiveStream(process.stdout))
+            yield Program(process)
         finally:
             with anyio.CancelScope(shield=True):
                 if process.returncode is None:
@@ -72,6 +76,19 @@ async def test_send_receive_and_feedback(hub: LocalHub, transport: str) -> None:
 async def test_send_takes_what_is_not_json_as_text(hub: LocalHub) -> None:
     async with running(hub, "receive.py") as device, running(hub, "send.py", "dev-1", "hello, device"):
         await device.until("'hello, device'")
+
+
+@pytest.mark.parametrize("transport", ["amqp", "mqtt", "https"])
+async def test_sigterm_lets_the_handler_under_way_end(hub: LocalHub, tmp_path: Path, transport: str) -> None:
+    file = str(tmp_path / "journal")
+    async with running(hub, "handle.py", file, transport) as device:
+        async with running(hub, "send.py", "dev-1", '{"delay_s": 5}') as sender:
+            message_id = (await sender.until(r"queued for dev-1: (\S+)\n"))[1]
+        await device.until(f"handling {message_id}: ")
+        device.process.send_signal(signal.SIGTERM)
+        await device.until(f"handled {message_id}\nstopped\n")
+        assert await device.process.wait() == 0
+    assert hub.queue_depth("dev-1") == 0
 
 
 async def test_article(hub: LocalHub) -> None:
