@@ -208,6 +208,13 @@ class FeedbackLink(QueueLink):
         super().accept()
         self._core.receivers.add_feedback(self)
 
+    def on_flow(self) -> None:
+        """Wait for its turn; a peer that drains the link does not wait."""
+        if self.link.drain_requested:
+            super().on_flow()
+        else:
+            self._core.receivers.ready(None)
+
     def let_go(self) -> None:
         """Receive no more and give back what the peer holds."""
         self._core.receivers.remove_feedback(self)
@@ -218,6 +225,7 @@ class FeedbackLink(QueueLink):
         locked = self._core.state.receive_feedback(self)
         if locked is None:
             return None
+        self._core.receivers.served_feedback(self)
         payload = encode_feedback(
             locked.records,
             hub_name=self._core.host_name.partition(".")[0],

@@ -58,6 +58,14 @@ class Receivers:
         """Let ``receiver`` share the feedback queue."""
         self._feedback[receiver] = None
 
+    def served_feedback(self, receiver: Receiver) -> None:
+        """Let the others who share the queue have their turn first: who gives a batch back does not get it at once.
+
+        That the receivers take turns is inferred.
+        """
+        self.remove_feedback(receiver)
+        self.add_feedback(receiver)
+
     def remove_feedback(self, receiver: Receiver) -> None:
         """Undo ``add_feedback``."""
         self._feedback.pop(receiver, None)
