@@ -19,6 +19,8 @@ from c2dkit._errors import (
     LinkError,
     MessageLockLostError,
     MessageTooLargeError,
+    OutcomeOverdueError,
+    OutcomeTimeoutError,
     OutcomeUnknownError,
     PayloadError,
     PeerProtocolError,
@@ -35,7 +37,9 @@ from c2dkit._feedback import FeedbackStream
 from c2dkit._journal import Journal, MemoryJournal
 from c2dkit._journal_sqlite import SqliteJournal
 from c2dkit._message import ReceivedMessage
-from c2dkit._models import Ack, FeedbackRecord, FeedbackStatus, Receipt
+from c2dkit._models import Ack, FeedbackRecord, FeedbackStatus
+from c2dkit._outcome_policy import OutcomePolicy, UnclaimedFeedback
+from c2dkit._receipt import Receipt
 from c2dkit._receiver import DeviceReceiver
 from c2dkit._retry import RetryPolicy
 from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
@@ -78,6 +82,9 @@ __all__ = [
     "MessageLockLostError",
     "MessageTooLargeError",
     "OnError",
+    "OutcomeOverdueError",
+    "OutcomePolicy",
+    "OutcomeTimeoutError",
     "OutcomeUnknownError",
     "PayloadError",
     "PeerProtocolError",
@@ -94,6 +101,7 @@ __all__ = [
     "ThrottledError",
     "TransportUnavailableError",
     "UnauthorizedError",
+    "UnclaimedFeedback",
     "UnsupportedOperationError",
     "UnsupportedSettlementError",
 ]

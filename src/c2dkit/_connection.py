@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -48,6 +49,10 @@ class ConnectionStatus:
     tries: int = 0
 
 
+CLOSED: Final = ConnectionStatus(ConnectionState.CLOSED)
+"""Closed by the application."""
+
+
 class Connection:
     """The state of one connection, to be looked at, awaited, or followed with ``async for``.
 
@@ -58,6 +63,7 @@ class Connection:
         self._history: deque[ConnectionStatus] = deque([ConnectionStatus(ConnectionState.CONNECTING)], REMEMBERED)
         self._count = 1
         self._changed = asyncio.Event()
+        self._followers: WeakSet[Connection] = WeakSet()
 
     @property
     def status(self) -> ConnectionStatus:
@@ -103,6 +109,13 @@ class Connection:
         self._count += 1
         self._changed.set()
         self._changed = asyncio.Event()
+        for follower in self._followers:
+            follower.change(status)
+
+    def follow(self, other: Connection) -> None:
+        """Show what another connection shows, now and from now on; for the owner, who uses a connection with others."""
+        other._followers.add(self)
+        self.change(other.status)
 
     def __repr__(self) -> str:
         return f"<Connection {self.state.value}>"

@@ -13,6 +13,8 @@ C2dError
 │   └── MessageLockLostError              the message will be, or was, delivered again
 ├── HubDataError                          the folder of a local hub cannot be used; carries path
 ├── OutcomeUnknownError                   cut off after bytes had left: it may have happened
+├── OutcomeTimeoutError (also TimeoutError)   no feedback yet; carries the receipt, to ask again
+├── OutcomeOverdueError                   feedback should have come and has not; carries the receipt
 ├── LinkError                             the link, not the request
 │   ├── ConnectError                      no connection was made; nothing was sent
 │   ├── ConnectionLostError
@@ -22,7 +24,7 @@ C2dError
 └── ServiceError                          IoT Hub said no
     ├── UnauthorizedError                 401xxx
     ├── QuotaExceededError                403002
-    ├── DeviceQueueFullError              403004 DeviceMaximumQueueDepthExceeded
+    ├── DeviceQueueFullError              403004 DeviceMaximumQueueDepthExceeded; carries the depth
     ├── DeviceNotFoundError               404001; a disabled device gives it too
     ├── MessageTooLargeError              413001
     └── ThrottledError                    429xxx
@@ -32,12 +34,14 @@ Numbers are data on the error, never only text: ``hub_code``, ``transient``, ``r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import re
+from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
+    from c2dkit._receipt import Receipt
     from c2dkit._rules.settlement import Settlement
     from c2dkit.transports._ports import ServiceOperation
 
@@ -57,6 +61,8 @@ __all__ = [
     "LinkError",
     "MessageLockLostError",
     "MessageTooLargeError",
+    "OutcomeOverdueError",
+    "OutcomeTimeoutError",
     "OutcomeUnknownError",
     "PayloadError",
     "PeerProtocolError",
@@ -69,6 +75,12 @@ __all__ = [
     "UnsupportedOperationError",
     "UnsupportedSettlementError",
 ]
+
+DEFAULT_QUEUE_DEPTH: Final = 50
+"""Messages that IoT Hub queues for one device. IoT Hub developer guide, "Send cloud-to-device messages"."""
+
+DEPTH_IN_TEXT: Final = re.compile(r"queue limit of (\d{1,6})")
+"""How the hub's text for a full queue names its limit (seen in an issue of the .NET SDK)."""
 
 
 class C2dError(Exception):
@@ -226,6 +238,41 @@ class OutcomeUnknownError(C2dError):
     default_transient: ClassVar[bool] = True
 
 
+class OutcomeTimeoutError(C2dError, TimeoutError):
+    """The time that the caller gave is over, and the hub has not said yet what became of the message.
+
+    Attributes:
+        receipt: The message's receipt; its ``outcome`` may be asked for again.
+    """
+
+    default_transient: ClassVar[bool] = True
+
+    def __init__(self, receipt: Receipt) -> None:
+        super().__init__(
+            f"no outcome yet of message {receipt.message_id!r} to {receipt.device_id}; ask its receipt again"
+        )
+        self.receipt = receipt
+
+
+class OutcomeOverdueError(C2dError):
+    """A message has expired, and the record that says what became of it should have come and has not.
+
+    With ``ack`` full, the record was lost: another reader of the feedback has taken it, the hub has dropped it because
+    nobody read it in time, or the device was deleted. With positive or negative the silence means, most likely, the
+    end that was not asked about. While there was no connection for feedback, ``__cause__`` is why.
+
+    Attributes:
+        receipt: The message's receipt.
+    """
+
+    def __init__(self, receipt: Receipt) -> None:
+        super().__init__(
+            f"the hub should have said by now what became of message {receipt.message_id!r} to {receipt.device_id} "
+            f"(ack={receipt.ack.value}): expect any outcome that it was to tell, and see who else reads the feedback"
+        )
+        self.receipt = receipt
+
+
 class LinkError(C2dError):
     """The link failed, not the request."""
 
@@ -291,6 +338,12 @@ class DeviceQueueFullError(ServiceError):
     """The device's queue holds as many messages as IoT Hub keeps; it empties as the device settles them."""
 
     default_hub_code: ClassVar[int | None] = 403004
+
+    @property
+    def depth(self) -> int:
+        """How many messages the queue holds: the number that the hub's text names, or else IoT Hub's limit, 50."""
+        named = DEPTH_IN_TEXT.search(str(self))
+        return DEFAULT_QUEUE_DEPTH if named is None else int(named[1])
 
 
 class DeviceNotFoundError(ServiceError):

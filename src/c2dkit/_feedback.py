@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from c2dkit._errors import C2dError, ClosedError, MessageLockLostError, OutcomeUnknownError, UnsupportedOperationError
-from c2dkit._keeper import Keeper
+from c2dkit._connection import CLOSED, Connection
+from c2dkit._errors import ClosedError, UnsupportedOperationError
 from c2dkit._retry import RetryPolicy
 from c2dkit._rules.credentials import ServiceCredential
-from c2dkit._rules.settlement import Settlement
+from c2dkit._shared_feedback import shared_feedback
+from c2dkit.transports._mailbox import Mailbox
 from c2dkit.transports._ports import ServiceOperation
 from c2dkit.transports._registry import service_transport
 
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from c2dkit._connection import Connection
+    from c2dkit._feedback_reader import FeedbackReader, HeldBatch
     from c2dkit._models import FeedbackRecord
+    from c2dkit._rules.settlement import Settlement
+    from c2dkit._shared_feedback import SharedFeedback
     from c2dkit.transports._plugin import ServiceFactory
-    from c2dkit.transports._ports import FeedbackBatch, FeedbackLink, ServiceTransport
+    from c2dkit.transports._ports import ServiceTransport
 
 __all__ = ["FeedbackStream"]
 
@@ -35,7 +37,12 @@ class FeedbackStream:
     Use it with ``async with`` and iterate over it with ``async for``. The hub sends records in batches and locks a
     batch for 60 s. A batch is completed when the record after its last one is asked for, or when the block is left
     without an exception after its last record. Otherwise it is abandoned, and the hub delivers the whole batch again:
-    a crash loses no record, but may repeat some. All streams of a hub share one queue.
+    a crash loses no record, but may repeat some.
+
+    Streams of one process and event loop that have one credential are read for together, over the transport of the
+    first, and so are the receipts of its senders: each of these streams gets every record, and a batch is completed
+    when all of them are done with it. Streams elsewhere share the hub's one queue: what one of them gets the others do
+    not.
 
     A lost connection is made anew, as the retry policy says, and the iteration goes on. Only an error that does not
     pass, or the policy's deadline, ends it with an error; closing the stream ends it in order. One task iterates over
@@ -48,11 +55,12 @@ class FeedbackStream:
 
     def __init__(self, transport: ServiceTransport, *, retry: RetryPolicy = DEFAULT_RETRY) -> None:
         self._transport = transport
-        self._keeper: Keeper[FeedbackLink] = Keeper(transport.open_feedback, retry)
-        self._opened = False
-        self._held: tuple[FeedbackLink, FeedbackBatch] | None = None
+        self._retry = retry
+        self._batches = _Batches()
+        self._shared: SharedFeedback | None = None
+        self._reader: FeedbackReader | None = None
+        self._held: HeldBatch | None = None
         self._unread: deque[FeedbackRecord] = deque()
-        self._closed = False
 
     @classmethod
     def from_connection_string(
@@ -72,29 +80,35 @@ class FeedbackStream:
     @property
     def connection(self) -> Connection:
         """The state of the connection, to be looked at, awaited or followed."""
-        return self._keeper.connection
+        return self._batches.connection
 
     async def __aenter__(self) -> Self:
-        if self._opened or self._closed:
+        if self._reader is not None:
             raise ClosedError("a feedback stream is opened once; make a new one")
         supported = self._transport.operations
         if ServiceOperation.FEEDBACK not in supported:
             raise UnsupportedOperationError(
                 ServiceOperation.FEEDBACK, transport=self._transport.name, supported=supported
             )
-        self._opened = True
-        await self._keeper.start()
+        self._shared = shared_feedback(self._transport)
+        self._reader = self._shared.join(self._batches, self._transport, self._retry, patient=False)
+        try:
+            await self._reader.opened()
+        except BaseException:
+            await self._reader.leave(self._batches)
+            raise
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._closed = True
+        reader = self._open_reader()
+        self._batches.close()
         try:
-            handled = exc_type is None and not self._unread
-            await self._settle(Settlement.COMPLETE if handled else Settlement.ABANDON)
+            if exc_type is None and not self._unread:
+                await self._let_go()
         finally:
-            await self._keeper.close(ClosedError("the feedback stream is closed"))
+            await reader.leave(self._batches)
 
     def __aiter__(self) -> Self:
         return self
@@ -107,31 +121,52 @@ class FeedbackStream:
         Raises:
             C2dError: The connection is lost for good, or the stream was never opened.
         """
-        if not self._opened:
-            raise ClosedError("open the feedback stream first: async with feedback: ...")
+        reader = self._open_reader()
         try:
             while not self._unread:
-                await self._next_batch()
+                await self._let_go()
+                self._held = await self._batches.get(reader)
+                self._unread.extend(self._held.records)
         except ClosedError:
             raise StopAsyncIteration from None
         return self._unread.popleft()
 
-    async def _next_batch(self) -> None:
-        if self._closed:
-            raise ClosedError("the feedback stream is closed")
-        await self._settle(Settlement.COMPLETE)
-        link = await self._keeper.link()
-        while self._held is None:
-            try:
-                self._held = link, await link.receive()
-            except C2dError as error:
-                link = await self._keeper.recover(link, error)
-        self._unread.extend(self._held[1].records)
+    def _open_reader(self) -> FeedbackReader:
+        if self._reader is None:
+            raise ClosedError("open the feedback stream first: async with feedback: ...")
+        return self._reader
 
-    async def _settle(self, settlement: Settlement) -> None:
+    async def _let_go(self) -> None:
         held, self._held = self._held, None
         if held is not None:
-            # Where the lock or the link is gone the hub delivers the batch again. Nothing is lost, so the iteration
-            # goes on.
-            with contextlib.suppress(MessageLockLostError, OutcomeUnknownError):
-                await held[0].settle(held[1], settlement)
+            await self._open_reader().let_go(self._batches, held, handled=True)
+
+
+class _Batches:
+    """A stream's batches that it has not begun with: what the reader knows of a stream."""
+
+    def __init__(self) -> None:
+        self.connection = Connection()
+        self._mailbox: Mailbox[HeldBatch] = Mailbox()
+
+    async def get(self, reader: FeedbackReader) -> HeldBatch:
+        """Return the next one; raises the error that ended the reading, or ClosedError.
+
+        Cancellation: safe.
+        """
+        with reader.wanted():
+            return await self._mailbox.get()
+
+    def take(self, batch: HeldBatch) -> Settlement | None:
+        """See ``FeedbackMember``."""
+        self._mailbox.put(batch)
+        return None
+
+    def end(self, error: Exception) -> None:
+        """See ``FeedbackMember``."""
+        self._mailbox.close(error)
+
+    def close(self) -> None:
+        """Say that the stream is closed to whoever waits, and on the connection."""
+        self._mailbox.close(ClosedError("the feedback stream is closed"))
+        self.connection.change(CLOSED)

@@ -59,8 +59,11 @@ class Keeper(Generic[LinkT]):
         self._changed = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
+    async def start(self, *, patient: bool = False) -> None:
         """Open the first link, once: whoever starts a program wants to hear at once that its host or key is wrong.
+
+        Args:
+            patient: Open it as the policy says instead, for a program that is under way.
 
         Cancellation: safe, nothing stays open.
 
@@ -68,7 +71,7 @@ class Keeper(Generic[LinkT]):
             C2dError: It cannot be opened.
         """
         try:
-            self._link = await self._open_link()
+            self._link = await (self._open() if patient else self._open_link())
         except C2dError as error:
             self._end(error)
             raise

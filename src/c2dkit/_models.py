@@ -1,4 +1,4 @@
-"""The values that every layer speaks of: a cloud-to-device message, a receipt, a feedback record."""
+"""The values that every layer speaks of: a cloud-to-device message, a feedback record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["NO_PROPERTIES", "Ack", "FeedbackRecord", "FeedbackStatus", "Message", "Receipt"]
+__all__ = ["NO_PROPERTIES", "Ack", "FeedbackRecord", "FeedbackStatus", "Message"]
 
 NO_PROPERTIES: Final[Mapping[str, str | None]] = MappingProxyType({})
 
@@ -81,20 +81,3 @@ class FeedbackRecord:
     status: FeedbackStatus
     description: str
     enqueued_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """The hub's word that it has queued a message.
-
-    Attributes:
-        message_id: The message's id, made by c2dkit where the caller gave none. Feedback names it.
-        device_id: The device that the message is for.
-        ack: The feedback that was asked for.
-        expires_at: When the message expires if the device has not settled it, in UTC; None for the hub's default.
-    """
-
-    message_id: str
-    device_id: str
-    ack: Ack
-    expires_at: datetime | None

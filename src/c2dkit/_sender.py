@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import uuid
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from c2dkit._errors import C2dError, ClosedError, InvalidMessageError, OutcomeUnknownError, UnsupportedOperationError
 from c2dkit._keeper import Keeper
-from c2dkit._models import NO_PROPERTIES, Ack, Message, Receipt
+from c2dkit._models import NO_PROPERTIES, Ack, Message
+from c2dkit._outcome_policy import OutcomePolicy
+from c2dkit._outcomes import Outcomes
 from c2dkit._payloads import encode_payload
 from c2dkit._retry import Backoff, RetryPolicy
 from c2dkit._rules.credentials import ServiceCredential
@@ -24,15 +26,32 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
     from types import TracebackType
-    from typing import Self
+    from typing import Self, Unpack
 
     from c2dkit._connection import Connection
+    from c2dkit._models import FeedbackRecord
+    from c2dkit._receipt import Receipt
     from c2dkit.transports._plugin import ServiceFactory
     from c2dkit.transports._ports import SenderLink, ServiceTransport
 
 __all__ = ["CloudSender"]
 
 DEFAULT_RETRY: Final = RetryPolicy()
+DEFAULT_OUTCOMES: Final = OutcomePolicy()
+
+
+class SendOptions(TypedDict, total=False):
+    """The arguments of ``CloudSender.send`` that are common to all ways of sending."""
+
+    message_id: str | None
+    correlation_id: str | None
+    user_id: str | None
+    expires_in: timedelta | None
+    expires_at: datetime | None
+    content_type: str | None
+    content_encoding: str | None
+    properties: Mapping[str, str] | None
+    resend_unknown: bool
 
 
 class CloudSender:
@@ -47,14 +66,22 @@ class CloudSender:
     Args:
         transport: How to connect; ``from_connection_string`` is the short door.
         retry: When to connect, and to send, again; the first opening is tried once.
+        outcomes: When an outcome is overdue, and what becomes of feedback for others.
     """
 
-    def __init__(self, transport: ServiceTransport, *, retry: RetryPolicy = DEFAULT_RETRY) -> None:
+    def __init__(
+        self,
+        transport: ServiceTransport,
+        *,
+        retry: RetryPolicy = DEFAULT_RETRY,
+        outcomes: OutcomePolicy = DEFAULT_OUTCOMES,
+    ) -> None:
         self._transport = transport
         self._retry = retry
+        self._policy = outcomes
+        self._outcomes: Outcomes | None = None
         self._keeper: Keeper[SenderLink] = Keeper(transport.open_sender, retry)
         self._turns = Turns()
-        self._opened = False
         self._closed = False
 
     @classmethod
@@ -64,6 +91,7 @@ class CloudSender:
         *,
         transport: str | ServiceTransport | ServiceFactory = "amqp",
         retry: RetryPolicy = DEFAULT_RETRY,
+        outcomes: OutcomePolicy = DEFAULT_OUTCOMES,
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
     ) -> Self:
@@ -75,6 +103,7 @@ class CloudSender:
             transport: A name, see ``c2dkit.transports.available``; or what makes a transport, such as the class of
                 one; or a transport, which then has a credential of its own.
             retry: As for the class.
+            outcomes: As for the class.
             ssl_context: What to trust; by default ``ssl.create_default_context()``, which honours ``SSL_CERT_FILE``.
             proxy: The HTTP proxy to go through, ``http://host:port`` or ``http://user:password@host:port``; by
                 default none.
@@ -86,7 +115,7 @@ class CloudSender:
         """
         credential = ServiceCredential.from_connection_string(connection_string)
         adapter = service_transport(transport, credential, ssl_context=ssl_context, proxy=proxy)
-        return cls(adapter, retry=retry)
+        return cls(adapter, retry=retry, outcomes=outcomes)
 
     @property
     def connection(self) -> Connection:
@@ -94,9 +123,9 @@ class CloudSender:
         return self._keeper.connection
 
     async def __aenter__(self) -> Self:
-        if self._opened or self._closed:
+        if self._outcomes is not None:
             raise ClosedError("a sender is opened once; make a new one")
-        self._opened = True
+        self._outcomes = Outcomes(self._transport, self._retry, self._policy)
         if ServiceOperation.SEND in self._transport.operations:
             await self._keeper.start()
         return self
@@ -104,8 +133,12 @@ class CloudSender:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        outcomes = self._check_open()
         self._closed = True
-        await self._keeper.close(ClosedError("the sender is closed"))
+        try:
+            await outcomes.close()
+        finally:
+            await self._keeper.close(ClosedError("the sender is closed"))
 
     async def send(
         self,
@@ -143,7 +176,7 @@ class CloudSender:
                 the hub had answered. The device may then get it twice, so it must know a message by its id.
 
         Returns:
-            A receipt, whose message id is always set.
+            A receipt, whose message id is always set, and which can be asked for the message's outcome.
 
         Cancellation: the message may or may not have been queued.
 
@@ -151,13 +184,13 @@ class CloudSender:
             UnsupportedOperationError: The transport cannot send (``https``); nothing was sent.
             InvalidMessageError: An argument breaks a limit; nothing was sent.
             DeviceNotFoundError: The hub has no such device, or it is disabled.
-            DeviceQueueFullError: The device's queue holds 50 messages.
+            DeviceQueueFullError: The device's queue holds as many messages as the error's ``depth`` says.
             ServiceError: Another refusal of the hub.
             OutcomeUnknownError: The connection ended before the hub answered, and ``resend_unknown`` is False.
             LinkError: There was no connection for as long as the retry policy tries.
         """
         self._check(ServiceOperation.SEND)
-        self._check_open()
+        outcomes = self._check_open()
         now = datetime.now(UTC)
         encoded = encode_payload(payload, content_type, content_encoding)
         check_device_id(device_id)
@@ -176,9 +209,49 @@ class CloudSender:
             properties=NO_PROPERTIES if properties is None else dict(properties),
         )
         check_message(message, now=now)
+        # Before anything is sent: the device may be faster than the hub's answer.
+        expected = outcomes.expect(device_id, chosen_id, asked)
         async with self._turns.of(device_id):
             await self._deliver(message, resend_unknown=resend_unknown)
-        return Receipt(message_id=chosen_id, device_id=device_id, ack=asked, expires_at=message.expires_at)
+        return outcomes.receipt(
+            expected, device_id=device_id, message_id=chosen_id, ack=asked, expires_at=message.expires_at
+        )
+
+    async def send_and_confirm(
+        self,
+        device_id: str,
+        payload: object,
+        *,
+        ack: Ack | str = Ack.FULL,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - the error carries the receipt
+        **options: Unpack[SendOptions],
+    ) -> FeedbackRecord:
+        """Send one message as ``send`` does, wait until the hub says what became of it, and return that record.
+
+        Its ``status`` is ``Success`` where the device has completed the message; every other one means that the
+        message is gone.
+
+        Args:
+            device_id: As for ``send``.
+            payload: As for ``send``.
+            ack: As for ``send``, but full by default, and not none.
+            timeout: How long to wait at most once the hub has queued the message; see ``Receipt.outcome``.
+            options: The other arguments of ``send``. An expiry bounds the wait, too.
+
+        Cancellation: the message may or may not have been queued, and nobody is told its outcome. Where that matters,
+        ``send`` and then wait for the receipt's ``outcome``.
+
+        Raises:
+            InvalidMessageError: ``ack`` is none, or an argument breaks a limit; nothing was sent.
+            UnsupportedOperationError: The transport cannot send, or cannot receive feedback; nothing was sent.
+            OutcomeTimeoutError: ``timeout`` is over; the error has the receipt, which can be asked again.
+            OutcomeOverdueError: The record should have come and has not.
+            C2dError: As ``send`` and ``Receipt.outcome``.
+        """
+        self._check(ServiceOperation.SEND)
+        self._check_open().check(parse_ack(ack))
+        receipt = await self.send(device_id, payload, ack=ack, **options)
+        return await receipt.outcome(timeout=timeout)
 
     async def purge(self, device_id: str) -> int:
         """Remove every message from a device's queue, and return how many there were.
@@ -228,10 +301,11 @@ class CloudSender:
         if self._closed:
             raise ClosedError("the sender is closed")
 
-    def _check_open(self) -> None:
+    def _check_open(self) -> Outcomes:
         self._check_not_closed()
-        if not self._opened:
+        if self._outcomes is None:
             raise ClosedError("open the sender first: async with sender:")
+        return self._outcomes
 
     async def _deliver(self, message: Message, *, resend_unknown: bool) -> None:
         backoff = Backoff(self._retry)

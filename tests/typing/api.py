@@ -118,7 +118,10 @@ async def handling(receiver: DeviceReceiver[Reboot], path: str) -> None:
 
 async def back_end(service: str) -> None:
     async with CloudSender.from_connection_string(service) as sender:
-        assert_type(await sender.send("dev-1", b"body", ack="full"), Receipt)
+        receipt = await sender.send("dev-1", b"body", ack="full")
+        assert_type(receipt, Receipt)
+        assert_type(await receipt.outcome(timeout=timedelta(minutes=1)), FeedbackRecord)
+        assert_type(await sender.send_and_confirm("dev-1", b"body", message_id="m1"), FeedbackRecord)
     async with FeedbackStream.from_connection_string(service) as feedback:
         async for record in feedback:
             assert_type(record, FeedbackRecord)

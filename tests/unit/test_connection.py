@@ -99,3 +99,14 @@ async def test_whoever_waits_learns_of_the_end(state: ConnectionState) -> None:
 
     with anyio.fail_after(5):
         assert (await connection.wait_for(state)).cause is LOST
+
+
+async def test_one_connection_follows_another() -> None:
+    leader, follower, late = Connection(), Connection(), Connection()
+    follower.follow(leader)
+    leader.change(ConnectionStatus(ConnectionState.CONNECTED))
+    late.follow(leader)
+    assert (follower.state, late.state) == (ConnectionState.CONNECTED, ConnectionState.CONNECTED)
+    follower.change(ConnectionStatus(ConnectionState.CLOSED))
+    leader.change(ConnectionStatus(ConnectionState.RETRYING))
+    assert (follower.state, late.state) == (ConnectionState.CLOSED, ConnectionState.RETRYING)

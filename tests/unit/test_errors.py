@@ -9,6 +9,7 @@ from c2dkit import _errors
 from c2dkit._errors import (
     AlreadySettledError,
     C2dError,
+    DeviceQueueFullError,
     InvalidInputError,
     InvalidMessageError,
     PayloadError,
@@ -107,6 +108,17 @@ def test_a_payload_error_carries_the_body() -> None:
     assert isinstance(error, ValueError)
     assert (error.body, error.content_type, error.content_encoding) == (b"{", "application/json", "utf-8")
     assert (PayloadError("x", body=b"").content_type, PayloadError("x", body=b"").content_encoding) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "depth"),
+    [
+        ("no number", 50),
+        ("the hub refused the message: the messages queued exceed the queue limit of 75 (amqp:...)", 75),
+    ],
+)
+def test_a_full_queue_says_how_many_it_holds(text: str, depth: int) -> None:
+    assert DeviceQueueFullError(text).depth == depth
 
 
 def test_an_unsupported_settlement_says_what_is_supported() -> None:

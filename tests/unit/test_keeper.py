@@ -213,3 +213,11 @@ async def test_a_planned_end_after_which_nothing_opens_is_one() -> None:
         link.ending.come(LOST, planned=True)
         with pytest.raises(UnauthorizedError):
             await keeper.link(after=link)
+
+
+async def test_a_patient_start_goes_by_the_policy() -> None:
+    hub = Hub(ConnectError("busy"), ConnectError("busy"))
+    keeper = Keeper(hub.open, SOON)
+    await keeper.start(patient=True)
+    assert await keeper.link() is hub.links[0]
+    await keeper.close(ClosedError("over"))

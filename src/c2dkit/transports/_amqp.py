@@ -161,6 +161,11 @@ class AmqpServiceTransport:
         self._connecting = asyncio.Lock()
         self._shared: _Shared | None = None
 
+    @property
+    def credential(self) -> ServiceCredential | EntraCredential:
+        """See ``ServiceTransport.credential``."""
+        return self._credential
+
     async def open_sender(self) -> SenderLink:
         """See ``ServiceTransport.open_sender``."""
         async with self._joining() as (client, leave):

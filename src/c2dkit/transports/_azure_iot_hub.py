@@ -94,6 +94,11 @@ class AzureIotHubServiceTransport:
         self._polling = polling
         self._requests = anyio.CapacityLimiter(REQUESTS_AT_ONCE)
 
+    @property
+    def credential(self) -> ServiceCredential | EntraCredential:
+        """See ``ServiceTransport.credential``."""
+        return self._credential
+
     async def open_sender(self) -> SenderLink:
         """See ``ServiceTransport.open_sender``."""
         # uamqp does not say why it cannot connect, so that is found out with a connection of our own first.

@@ -147,6 +147,11 @@ class HttpsServiceTransport:
         self._clock = clock
         self._polling = FEEDBACK_POLLING if polling is None else polling
 
+    @property
+    def credential(self) -> ServiceCredential | EntraCredential:
+        """See ``ServiceTransport.credential``."""
+        return self._credential
+
     async def open_sender(self) -> SenderLink:
         """Refuse: see the class."""
         raise UnsupportedOperationError(ServiceOperation.SEND, transport=self.name, supported=self.operations)

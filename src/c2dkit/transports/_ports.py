@@ -219,6 +219,14 @@ class ServiceTransport(Protocol):
         """What this transport can do; it can be read before connecting."""
         ...
 
+    @property
+    def credential(self) -> object:
+        """Which hub this is for and who signs in, for example a ``ServiceCredential``.
+
+        Feedback is read once for all transports of a process whose credentials are equal.
+        """
+        ...
+
     async def open_sender(self) -> SenderLink:
         """Connect, authenticate and get ready to send; errors as ``DeviceTransport.open``."""
         ...

@@ -150,6 +150,11 @@ class UamqpServiceTransport:
         self._connecting = asyncio.Lock()
         self._shared: _Shared | None = None
 
+    @property
+    def credential(self) -> ServiceCredential | EntraCredential:
+        """See ``ServiceTransport.credential``."""
+        return self._credential
+
     async def open_sender(self) -> SenderLink:
         """See ``ServiceTransport.open_sender``."""
         async with self._joining() as (client, leave):

@@ -30,6 +30,11 @@ class InMemoryServiceTransport:
             raise InvalidInputError("the in-memory transport has no way through a proxy")
         self._credential = credential
 
+    @property
+    def credential(self) -> ServiceCredential:
+        """See ``ServiceTransport.credential``."""
+        return self._credential
+
     async def open_sender(self) -> SenderLink:
         """See ``ServiceTransport.open_sender``."""
         return _SenderLink(self._hub())

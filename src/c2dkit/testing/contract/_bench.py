@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from c2dkit.transports import DeviceTransport, ServiceTransport
 
 __all__ = [
+    "EXPIRES_IN",
     "ONCE",
     "SOON",
     "BackEnd",

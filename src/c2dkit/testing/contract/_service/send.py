@@ -222,7 +222,7 @@ class TestSend:
         async with back_end.sender() as sender:
             with pytest.raises(DeviceQueueFullError) as caught:
                 await sender.send("dev-1", "x")
-            assert caught.value.hub_code == 403004
+            assert (caught.value.hub_code, caught.value.depth) == (403004, 50)
             await sender.send("dev-2", "x")
         assert len(back_end.waiting()) == 50
 
