@@ -11,27 +11,25 @@ import anyio
 
 from c2dkit import (
     CloudSender,
-    ConnectError,
     DeviceReceiver,
     LinkError,
     MessageLockLostError,
     OutcomeUnknownError,
     RetryPolicy,
     ServiceCredential,
-    ServiceError,
     Settlement,
 )
 from c2dkit.transports import AmqpServiceTransport, HttpsDeviceTransport, PollingInterval
-from tests.durability.ledger import Answer
+from tests.accounts.desk import choose, send, settle
+from tests.accounts.ledger import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from random import Random
 
-    from c2dkit import ReceivedMessage
     from c2dkit.transports import DeviceFactory
-    from tests.durability.ledger import Ledger, Letter
-    from tests.durability.lives import Lives
+    from tests.accounts.ledger import Ledger, Letter
+    from tests.accounts.lives import Lives
 
 PIPELINED = 8
 EVERY_MOMENT = PollingInterval.every(timedelta(milliseconds=20))
@@ -40,8 +38,6 @@ TRANSPORTS: Mapping[str, str | DeviceFactory] = {
     "mqtt": "mqtt",
     "https": partial(HttpsDeviceTransport, polling=EVERY_MOMENT),
 }
-CONFIRMED = {"amqp", "https"}
-"""The transports on which the hub answers a settlement."""
 
 
 class Clients:
@@ -99,16 +95,7 @@ class Clients:
                         group.start_soon(self._send, sender, self._random.choice(devices))
 
     async def _send(self, sender: CloudSender, device_id: str) -> Letter:
-        letter = self._ledger.new()
-        try:
-            await sender.send(device_id, letter.message_id, ack="full", message_id=letter.message_id)
-            letter.answer = Answer.ACCEPTED
-        except OutcomeUnknownError:
-            letter.answer = Answer.UNKNOWN
-        except (ServiceError, LinkError):  # no room, or the connection had ended before
-            letter.answer = Answer.REFUSED
-        self._ledger.answered()
-        return letter
+        return await send(self._ledger, sender, device_id)
 
     async def _receive_for_a_life(self, device_id: str) -> None:
         transport = device_id.partition("-")[0]
@@ -122,24 +109,8 @@ class Clients:
             async for message in receiver:
                 letter = self._ledger.letters[message.payload]
                 letter.delivered(message.delivery_count)
-                await self._settle(letter, message, transport)
+                await settle(letter, message, choose(self._random, transport, calm=self.calm), transport)
                 self._ledger.answered()
-
-    async def _settle(self, letter: Letter, message: ReceivedMessage[str], transport: str) -> None:
-        settlement = self._choose(transport)
-        letter.asked.append(settlement)
-        try:
-            await getattr(message, settlement.value)()
-        except (MessageLockLostError, ConnectError):  # nothing was settled
-            letter.asked.pop()
-        else:
-            if transport in CONFIRMED:
-                letter.confirmed.append(settlement)
-
-    def _choose(self, transport: str) -> Settlement:
-        if self.calm or transport == "mqtt":
-            return Settlement.COMPLETE
-        return self._random.choices(tuple(Settlement), (4, 3, 1))[0]
 
     async def _read_for_a_life(self) -> None:
         credential = ServiceCredential.from_connection_string(self._lives.service)

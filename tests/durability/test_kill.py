@@ -6,18 +6,16 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-from contextlib import closing
 from random import Random
 from typing import TYPE_CHECKING, Final
 
 import anyio
 import pytest
 
+from tests.accounts.hub_process import DEVICES
+from tests.accounts.ledger import Ledger, in_words
+from tests.accounts.lives import Lives, what_is_left
 from tests.durability.clients import Clients
-from tests.durability.hub_process import DEVICES
-from tests.durability.ledger import Ledger
-from tests.durability.lives import Lives
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +30,7 @@ LEDGER: Final = Ledger()
 
 def account() -> str:
     """Tell of the run, for the summary of the test run."""
-    return f"kill test, seed {SEED}: {LEDGER.account()}"
+    return f"kill test, seed {SEED}: {LEDGER.kills} kills, {in_words(LEDGER.totals())}"
 
 
 @pytest.mark.timeout(60 + SECONDS_PER_KILL * KILLS)
@@ -54,7 +52,7 @@ async def test_every_message_is_accounted_for(tmp_path: Path) -> None:
     finally:
         await lives.end()
     assert LEDGER.check() == []
-    assert what_is_left(folder) == {"entry": 0, "delivery": 0, "record": 0}
+    assert what_is_left(folder, "entry", "delivery", "record") == {"entry": 0, "delivery": 0, "record": 0}
 
 
 async def kill_many_times(lives: Lives, random: Random) -> None:
@@ -79,11 +77,3 @@ async def settle_down(clients: Clients, lives: Lives) -> None:
     with anyio.fail_after(50):
         last = [await clients.send_last(device_id) for device_id in lives.devices]
         await LEDGER.until_recorded(last)
-
-
-def what_is_left(folder: Path) -> dict[str, int]:
-    with closing(sqlite3.connect(folder / "hub.sqlite3")) as database:
-        return {
-            table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            for table in ("entry", "delivery", "record")
-        }

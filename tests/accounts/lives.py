@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import sqlite3
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from tests.accounts.ledger import TTL
+
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from anyio.abc import Process
+
+    from c2dkit.hub import Fault
 
 PROGRAM = Path(__file__).with_name("hub_process.py")
 
@@ -24,9 +30,10 @@ class Lives:
         running: Whether there is a process that listens.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, ttl: timedelta = TTL) -> None:
         self.running = False
         self._folder = folder
+        self._ttl = ttl
         self._up = anyio.Event()
         self._facts: dict[str, Any] = {"port": 0}
         self._process: Process | None = None
@@ -49,8 +56,9 @@ class Lives:
 
     async def spawn(self, *, advance: int = 0) -> None:
         """Start a process, whose clock moves ahead once it listens."""
-        command = [sys.executable, str(PROGRAM), str(self._folder), str(self._facts["port"]), str(advance)]
-        self._process = await anyio.open_process(command, stdin=subprocess.DEVNULL, stderr=None)
+        arguments = (self._folder, self._facts["port"], advance, self._ttl.total_seconds())
+        command = [sys.executable, str(PROGRAM), *map(str, arguments)]
+        self._process = await anyio.open_process(command, stderr=None)
 
     async def ready(self) -> None:
         """Wait until the process listens, with what it listened with before."""
@@ -64,6 +72,12 @@ class Lives:
         self._facts = facts
         self.running = True
         self._up.set()
+
+    async def inject(self, fault: Fault) -> None:
+        """Have something go wrong in the process."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        await self._process.stdin.send(f"{fault}\n".encode())
 
     async def kill(self) -> None:
         """Kill the process at once."""
@@ -86,3 +100,9 @@ class Lives:
         self.running = False
         if self._up.is_set():
             self._up = anyio.Event()
+
+
+def what_is_left(folder: Path, *tables: str) -> dict[str, int]:
+    """Count the rows that a hub has left in its folder."""
+    with closing(sqlite3.connect(folder / "hub.sqlite3")) as database:
+        return {table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}

@@ -1,4 +1,4 @@
-"""Who was told what: the ledger that a hub must agree with, however often it was killed."""
+"""Who was told what: the ledger that a hub must agree with, whatever went wrong."""
 
 from __future__ import annotations
 
@@ -35,12 +35,14 @@ class Letter:
     Attributes:
         asked: The settlements that may have reached the hub.
         confirmed: Those of them that the hub has confirmed.
+        ttl: How long it has at the hub.
         counts: The delivery counts that its receivers saw, each with the number of abandons confirmed by then.
         records: Each with whether the hub has confirmed that its batch is complete.
         faults: What must not be.
     """
 
     message_id: str
+    ttl: timedelta = TTL
     answer: Answer = Answer.UNKNOWN
     sent_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     deliveries: int = 0
@@ -57,12 +59,26 @@ class Letter:
         if count is not None:
             self.counts.append((count, self.confirmed.count(Settlement.ABANDON)))
 
+    def ask(self, settlement: Settlement) -> None:
+        self.asked.append(settlement)
+
+    def take_back(self, settlement: Settlement) -> None:
+        self.asked.remove(settlement)
+
+    def confirm(self, settlement: Settlement) -> None:
+        self.confirmed.append(settlement)
+
+    @property
+    def waits(self) -> bool:
+        """Whether its outcome has to come."""
+        return (self.answer is Answer.ACCEPTED or self.deliveries > 0) and not self.records
+
     def check(self) -> Iterator[str]:
         """Say what is wrong with it."""
         yield from self.faults
         if self.answer is Answer.REFUSED and (self.deliveries or self.records):
             yield "was refused and is there"
-        if (self.answer is Answer.ACCEPTED or self.deliveries) and not self.records:
+        if self.waits:
             yield "has no outcome"
         yield from self._check_counts()
         yield from self._check_records()
@@ -90,7 +106,7 @@ class Letter:
                 yield f"was told {end.value} and is {record.status}"
             if record.status is status and end not in self.asked:
                 yield f"is {status} and nobody asked for it"
-        if record.status is FeedbackStatus.EXPIRED and record.enqueued_at < self.sent_at + TTL:
+        if record.status is FeedbackStatus.EXPIRED and record.enqueued_at < self.sent_at + self.ttl:
             yield "expired before its time"
         if record.status is FeedbackStatus.DELIVERY_COUNT_EXCEEDED:
             abandons = self.asked.count(Settlement.ABANDON)
@@ -101,14 +117,15 @@ class Letter:
 class Ledger:
     """All messages of a run."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ttl: timedelta = TTL) -> None:
+        self._ttl = ttl
         self.letters: dict[str, Letter] = {}
         self.kills = 0
         self._answers = 0
         self._progress = anyio.Event()
 
     def new(self) -> Letter:
-        letter = Letter(f"m{len(self.letters)}")
+        letter = Letter(f"m{len(self.letters)}", self._ttl)
         self.letters[letter.message_id] = letter
         return letter
 
@@ -134,17 +151,27 @@ class Ledger:
         """Wait for the hub's next answer."""
         await self._progress.wait()
 
+    def waiting(self) -> int:
+        """Return how many messages wait for their outcome."""
+        return sum(letter.waits for letter in self.letters.values())
+
     def check(self) -> list[str]:
         """Say what is wrong."""
         return [f"{letter.message_id} {fault}" for letter in self.letters.values() for fault in letter.check()]
 
-    def account(self) -> str:
+    def totals(self) -> Counter[str]:
+        """Count what happened."""
         letters = self.letters.values()
-        answers = Counter(letter.answer for letter in letters)
-        outcomes = Counter(letter.records[0][0].status for letter in letters if letter.records)
-        told = [f"{self.kills} kills", f"{len(letters)} sent", *(f"{answers[answer]} {answer}" for answer in Answer)]
-        told += [f"{outcomes[status]} {status}" for status in FeedbackStatus]
-        told.append(f"{sum(max(letter.deliveries - 1, 0) for letter in letters)} redelivered")
-        told.append(f"{sum(len(letter.records) for letter in letters)} records")
-        told.append(f"{sum(max(len(letter.records) - 1, 0) for letter in letters)} of them again")
-        return ", ".join(told)
+        told: Counter[str] = Counter(dict.fromkeys(("sent", *Answer, *FeedbackStatus), 0))
+        told["sent"] = len(letters)
+        told.update(letter.answer for letter in letters)
+        told.update(letter.records[0][0].status for letter in letters if letter.records)
+        told["redelivered"] = sum(max(letter.deliveries - 1, 0) for letter in letters)
+        told["records"] = sum(len(letter.records) for letter in letters)
+        told["of them again"] = sum(max(len(letter.records) - 1, 0) for letter in letters)
+        return told
+
+
+def in_words(totals: Counter[str]) -> str:
+    """Put totals in one line."""
+    return ", ".join(f"{count} {what}" for what, count in totals.items())
