@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import aiohttp
@@ -15,6 +16,7 @@ from c2dkit import (
     ClosedError,
     CloudSender,
     DeviceReceiver,
+    FeedbackStream,
     InvalidInputError,
     QuotaExceededError,
     ThrottledError,
@@ -24,7 +26,9 @@ from c2dkit._wire.amqp import FEEDBACK_ADDRESS, SERVICE_ADDRESS, decode_message,
 from c2dkit._wire.mqtt import username
 from c2dkit.hub import Fault, FaultKind, HubOptions, LocalHub
 from c2dkit.hub import _fault_injection as injection
+from c2dkit.hub._options import LOCK_DURATION
 from c2dkit.testing.contract._bench import ONCE
+from c2dkit.transports import HttpsServiceTransport, PollingInterval
 from tests.hub.test_amqp_door import connection as amqp_connection
 from tests.hub.test_amqp_door import queue as send
 from tests.hub.test_amqp_door import signed_in, token_of
@@ -568,3 +572,27 @@ async def test_commands_can_be_left_unheeded() -> None:
     async with LocalHub(options=HubOptions(sdk_fault_commands=False)) as hub, device(hub) as client:
         for _ in range(2):
             assert (await client.ask("POST", EVENTS, headers=headers("InvokeThrottling"))).status == 204
+
+
+async def test_feedback_goes_on_where_a_batch_could_not_be_completed(hub: LocalHub) -> None:
+    transport = partial(HttpsServiceTransport, polling=PollingInterval.every(timedelta(milliseconds=1)))
+    trust, back_end = hub.ssl_context(), hub.service_connection_string
+    async with (
+        CloudSender.from_connection_string(back_end, ssl_context=trust) as sender,
+        FeedbackStream.from_connection_string(back_end, transport=transport, ssl_context=trust) as feedback,
+    ):
+        seen: list[str] = []
+
+        async def read() -> None:
+            seen.append((await anext(feedback)).original_message_id)
+
+        with anyio.fail_after(5):
+            await sender.send(DEVICE, "first", message_id="first", ack="negative")
+            await sender.purge(DEVICE)
+            await read()
+            refusal = hub.inject(Fault(FaultKind.REJECT_TOKEN, times=1))
+            async with anyio.create_task_group() as group:
+                group.start_soon(read)
+                await refusal.wait()
+                hub.clock.advance(LOCK_DURATION)  # the batch that was not completed comes again
+        assert seen == ["first", "first"]
