@@ -18,13 +18,14 @@ from c2dkit import (
     DeviceReceiver,
     FeedbackStream,
     InvalidInputError,
+    OutcomeUnknownError,
     QuotaExceededError,
     ThrottledError,
 )
 from c2dkit._protocols import amqp, mqtt
 from c2dkit._wire.amqp import FEEDBACK_ADDRESS, SERVICE_ADDRESS, decode_message, device_address
 from c2dkit._wire.mqtt import username
-from c2dkit.hub import Fault, FaultKind, HubOptions, LocalHub
+from c2dkit.hub import Fault, FaultKind, HubOptions, LocalHub, MessageEvent
 from c2dkit.hub import _fault_injection as injection
 from c2dkit.hub._options import LOCK_DURATION
 from c2dkit.testing.contract._bench import ONCE
@@ -138,6 +139,27 @@ async def test_a_reset_is_one(hub: LocalHub) -> None:
         end = await lost(client)
         assert isinstance(end, anyio.BrokenResourceError)
         assert isinstance(end.__cause__, ConnectionResetError)
+
+
+async def test_a_reset_loses_the_answers_that_are_on_their_way(hub: LocalHub) -> None:
+    async with CloudSender.from_connection_string(
+        hub.service_connection_string, ssl_context=hub.ssl_context(), retry=ONCE
+    ) as sender:
+        with hub.events() as events:
+            hub.inject(Fault(FaultKind.DELAY, by=timedelta(seconds=1)))
+
+            async def send() -> None:
+                with pytest.raises(OutcomeUnknownError):
+                    await sender.send(DEVICE, "hello")
+
+            with anyio.fail_after(5):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(send)
+                    while not isinstance(await anext(events), MessageEvent):
+                        pass
+                    hub.inject(Fault(FaultKind.RESET))
+                    hub.clock.advance(timedelta(seconds=1))
+        assert hub.queue_depth(DEVICE) == 1
 
 
 async def test_an_amqp_connection_is_closed_with_a_condition(hub: LocalHub) -> None:

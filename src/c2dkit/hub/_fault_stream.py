@@ -9,7 +9,7 @@ import struct
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from anyio import TypedAttributeSet, typed_attribute
+from anyio import BrokenResourceError, TypedAttributeSet, typed_attribute
 from anyio.abc import SocketAttribute
 
 from c2dkit.hub._wrapped_stream import WrappedStream
@@ -32,10 +32,12 @@ class Wire:
 
     Attributes:
         delay: How long what is sent waits first. What comes meanwhile waits behind it, and then as long itself.
+        is_reset: Whether it ends with a TCP reset.
     """
 
     def __init__(self, stream: ByteStream) -> None:
         self.delay: timedelta = timedelta(0)
+        self.is_reset: bool = False
         self._stream = stream
         self._holds = 0
         self._flows = asyncio.Event()
@@ -63,7 +65,8 @@ class Wire:
         await self._flows.wait()
 
     def reset_at_end(self) -> None:
-        """Have the connection end with a TCP reset."""
+        """Have the connection end with a TCP reset, which loses what is on its way."""
+        self.is_reset = True
         self._stream.extra(SocketAttribute.raw_socket).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)  # noqa: S610 - anyio's, not Django's
 
 
@@ -100,4 +103,6 @@ class FaultyStream(WrappedStream):
         if self._wire.delay:
             await self._timers.sleep(self._wire.delay)
         await self._wire.flowing()
+        if self._wire.is_reset:
+            raise BrokenResourceError
         await super().send(item)
