@@ -1,0 +1,84 @@
+"""Faults at random: every message is accounted for, nothing goes silent, nothing stays behind."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from datetime import timedelta
+from random import Random
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from c2dkit.hub import Fault, HubOptions, LocalHub
+from tests.accounts.ledger import Ledger
+from tests.chaos.books import Books
+from tests.chaos.clients import DEVICE_TRANSPORTS, SERVICE_TRANSPORTS, Clients
+from tests.chaos.leftovers import Leftovers, none_left
+from tests.chaos.script import faults, seeds, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from c2dkit.hub import InjectedFault
+    from tests.chaos.script import Step
+
+DEVICE = "dev-1"
+TTL = timedelta(hours=1)
+OPTIONS = HubOptions(default_ttl=TTL, feedback_interval=timedelta(0), feedback_max_delivery_count=100)
+LOCKS = timedelta(seconds=61)
+"""After so long no lock of a message or a batch holds any more."""
+BOOKS = Books("faults")
+account = BOOKS.account
+
+
+@pytest.mark.parametrize("seed", seeds())
+@pytest.mark.parametrize("service", SERVICE_TRANSPORTS)
+@pytest.mark.parametrize("device", DEVICE_TRANSPORTS)
+async def test_every_message_has_one_outcome(
+    device: str, service: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = Random(f"{device} {service} {seed}")
+    script = faults(random, DEVICE)
+    ledger = Ledger(ttl=TTL)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    leftovers = Leftovers(tmp_path)
+    async with LocalHub(devices=[DEVICE], options=OPTIONS) as hub:
+        clients = Clients(ledger, random, str(hub.ca_file))
+        feedback = random.choice((service, "https"))
+        async with anyio.create_task_group() as group:
+            group.start_soon(clients.receive, hub.device_connection_string(DEVICE), device)
+            group.start_soon(clients.read_feedback, hub.service_connection_string, feedback)
+            async with anyio.create_task_group() as sending:
+                sending.start_soon(clients.send, hub.service_connection_string, service, DEVICE)
+                deeds = await play(script, hub, ledger)
+                clients.sending, clients.calm = False, True
+            hub.clock.advance(LOCKS)
+            with anyio.move_on_after(20):
+                while ledger.waiting() or hub.queue_depth(DEVICE):
+                    await ledger.wait()
+            group.cancel_scope.cancel()
+        left = hub.queue_depth(DEVICE)
+        await none_left(lambda: hub.connection_count)
+        connections = hub.connection_count
+    BOOKS.enter(deeds, ledger, clients.ends)
+    wrong = [*ledger.check(), *await leftovers.settled()]
+    assert (wrong, left, connections) == ([], 0, 0), "\n".join([f"seed {seed}", *wrong, *map(str, script)])
+
+
+async def play(script: Sequence[Step], hub: LocalHub, ledger: Ledger) -> Counter[str]:
+    """Have everything go wrong, and then nothing any more; return how often which fault happened."""
+    injected: list[InjectedFault] = []
+    for step in script:
+        await wait_for(step, ledger)
+        assert isinstance(step.deed, Fault)
+        injected.append(hub.inject(step.deed))
+    with anyio.move_on_after(1):
+        await ledger.until(20)
+    deeds: Counter[str] = Counter()
+    for fault in injected:
+        fault.withdraw()
+        deeds[fault.fault.kind] += fault.count
+    return deeds
