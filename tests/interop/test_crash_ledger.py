@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .conftest import Program
 
+pytestmark = pytest.mark.timeout(180)  # each kill is the start of a process, and of a client in it
 KILLS = 10
 DEVICE = "dev-1"
 
