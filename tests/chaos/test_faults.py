@@ -45,6 +45,7 @@ async def test_every_message_has_one_outcome(
     ledger = Ledger(ttl=TTL)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     leftovers = Leftovers(tmp_path)
+    deeds: Counter[str] = Counter()
     async with LocalHub(devices=[DEVICE], options=OPTIONS) as hub:
         clients = Clients(ledger, random, str(hub.ca_file))
         feedback = random.choice((service, "https"))

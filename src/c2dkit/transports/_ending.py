@@ -20,7 +20,7 @@ class Ending:
     def __init__(self) -> None:
         self.error: C2dError | None = None
         """The error with which the link has ended; None while it lasts."""
-        self.planned = False
+        self.planned: bool = False
         """Whether the link has ended itself so that another signs in anew, with a fresh token: that is no failure."""
         self._over = asyncio.Event()
 
