@@ -102,7 +102,15 @@ class Lives:
             self._up = anyio.Event()
 
 
-def what_is_left(folder: Path, *tables: str) -> dict[str, int]:
-    """Count the rows that a hub has left in its folder."""
+def what_is_left(folder: Path) -> dict[str, int]:
+    """Count what a hub has left in its folder."""
     with closing(sqlite3.connect(folder / "hub.sqlite3")) as database:
-        return {table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
+        return {
+            what: database.execute(f"SELECT count(*) FROM {rows}").fetchone()[0]
+            for what, rows in (
+                ("messages", "entry WHERE queue != ''"),
+                ("batches", "entry WHERE queue = ''"),
+                ("deliveries", "delivery"),
+                ("records", "record"),
+            )
+        }

@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 
     from tests.chaos.script import Step
 
+pytestmark = pytest.mark.timeout(120)
 TTL = timedelta(hours=1)
 LOCKS = 61
 """After so many seconds no lock of a message or a batch holds any more."""
+LONGEST = 60
+"""How many seconds a script may take until the last send has ended."""
 BOOKS = Books("faults and kills")
 account = BOOKS.account
 
@@ -41,6 +44,7 @@ async def test_every_message_has_one_outcome(device: str, seed: int, tmp_path: P
     leftovers = Leftovers()
     lives = Lives(tmp_path / "data", ttl=TTL)
     devices = DeviceLives(ledger, lives, random, device_id, device)
+    time = anyio.move_on_after(LONGEST)
     try:
         await lives.spawn()
         await lives.ready()
@@ -50,12 +54,13 @@ async def test_every_message_has_one_outcome(device: str, seed: int, tmp_path: P
         async with anyio.create_task_group() as group:
             group.start_soon(devices.live)
             group.start_soon(clients.read_feedback, lives.service, feedback)
-            async with anyio.create_task_group() as sending:
-                sending.start_soon(clients.send, lives.service, service, device_id)
-                await play(script, lives, devices, ledger)
-                clients.sending = False
-                await devices.calm_down()
-                await restart(lives, advance=LOCKS)
+            with time:
+                async with anyio.create_task_group() as sending:
+                    sending.start_soon(clients.send, lives.service, service, device_id)
+                    await play(script, lives, devices, ledger)
+                    clients.sending = False
+                    await devices.calm_down()
+                    await restart(lives, advance=LOCKS)
             with anyio.move_on_after(20):
                 await clients.send_last(lives.service, service, device_id)
                 while ledger.waiting():
@@ -64,9 +69,10 @@ async def test_every_message_has_one_outcome(device: str, seed: int, tmp_path: P
     finally:
         await lives.end()
     BOOKS.enter(Counter(step.kind for step in script), ledger, clients.ends + devices.ends, devices.in_hand)
-    left = what_is_left(tmp_path / "data", "entry", "delivery")
-    wrong = [*ledger.check(), *await leftovers.settled()]
-    assert (wrong, left) == ([], {"entry": 0, "delivery": 0}), "\n".join([f"seed {seed}", *wrong, *map(str, script)])
+    left = what_is_left(tmp_path / "data")["messages"]  # the last batch may be read and not completed
+    late = ["a send has not ended"] if time.cancelled_caught else []
+    wrong = [*late, *ledger.check(), *await leftovers.settled()]
+    assert (wrong, left) == ([], 0), "\n".join([f"seed {seed}", *wrong, *map(str, script)])
 
 
 async def play(script: Sequence[Step], lives: Lives, devices: DeviceLives, ledger: Ledger) -> None:

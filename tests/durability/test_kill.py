@@ -52,7 +52,7 @@ async def test_every_message_is_accounted_for(tmp_path: Path) -> None:
     finally:
         await lives.end()
     assert LEDGER.check() == []
-    assert what_is_left(folder, "entry", "delivery", "record") == {"entry": 0, "delivery": 0, "record": 0}
+    assert what_is_left(folder) == {"messages": 0, "batches": 0, "deliveries": 0, "records": 0}
 
 
 async def kill_many_times(lives: Lives, random: Random) -> None:
