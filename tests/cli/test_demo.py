@@ -50,7 +50,7 @@ def test_a_failure_is_one_line_and_exit_status_1() -> None:
 @pytest.mark.parametrize("transport", list(DeviceTransportName))
 async def test_play_returns_the_record_of_its_message(transport: DeviceTransportName) -> None:
     said: list[str] = []
-    with anyio.fail_after(10):
+    with anyio.fail_after(20):
         record = await play(transport, lambda who, _what: said.append(who))
     assert (record.original_message_id, record.status) == ("My Message ID", FeedbackStatus.SUCCESS)
     assert said == ["hub", "device", "back end", "device", "device", "back end", "back end"]

@@ -63,6 +63,6 @@ class RegistryClient:
 async def registry(hub: LocalHub, policy: str = "registryReadWrite") -> AsyncGenerator[RegistryClient]:
     token = ServiceCredential.from_connection_string(hub.connection_string(policy)).token(datetime.now(UTC)).text
     connector = aiohttp.TCPConnector(ssl=hub.ssl_context())
-    with anyio.fail_after(10):
+    with anyio.fail_after(20):
         async with aiohttp.ClientSession(f"https://localhost:{hub.port}", connector=connector) as session:
             yield RegistryClient(session, token)

@@ -148,7 +148,7 @@ async def connection(
     stream = await anyio.connect_tcp(
         "localhost", hub.port, ssl_context=context, tls_hostname="localhost", tls_standard_compatible=False
     )
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         try:
             client = Client(stream, sasl)
             client.engine.open()
@@ -741,7 +741,7 @@ async def test_a_message_larger_than_the_link_takes_is_dead_lettered() -> None:
 async def test_an_mqtt_connection_makes_way_for_an_amqp_link_and_the_reverse() -> None:
     async with LocalHub() as hub:
         device, trust = device_credential(hub), hub.ssl_context()
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             mqtt_link = await MqttDeviceTransport(device, ssl_context=trust).open(prefetch=1)
             amqp_link = await AmqpDeviceTransport(device, ssl_context=trust).open(prefetch=1)
             with pytest.raises(ConnectionLostError):

@@ -28,7 +28,7 @@ DEVICE = "dev-1"
 async def ended(stream: ByteStream) -> bytes:
     """Return what comes until the hub ends the connection."""
     received = b""
-    with suppress(anyio.EndOfStream, anyio.BrokenResourceError), anyio.fail_after(5):
+    with suppress(anyio.EndOfStream, anyio.BrokenResourceError), anyio.fail_after(20):
         while True:
             received += await stream.receive()
     return received
@@ -126,7 +126,7 @@ async def test_the_lock_of_a_message_and_the_token_of_its_receiver(hub: LocalHub
         ) as receiver,
     ):
         await sender.send(DEVICE, "hello")
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             first = await anext(receiver)
             hub.clock.advance(timedelta(seconds=61))
             again = await anext(receiver)

@@ -55,7 +55,7 @@ def service_string(hub: LocalHub, kind: str, lifetime: timedelta = timedelta(hou
 
 async def receive(hub: LocalHub, connection_string: str, transport: str) -> None:
     hub._state.send(Message(b"hello", to="/devices/dev-1/messages/devicebound"))
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with DeviceReceiver.from_connection_string(
             connection_string,
             transport=transport,
@@ -71,7 +71,7 @@ async def receive(hub: LocalHub, connection_string: str, transport: str) -> None
 async def receive_feedback(hub: LocalHub, connection_string: str, transport: str) -> None:
     hub._state.send(Message(b"", to="/devices/dev-1/messages/devicebound", message_id="m", ack=Ack.FULL))
     hub._state.purge("dev-1")
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with FeedbackStream.from_connection_string(
             connection_string,
             transport=transport,

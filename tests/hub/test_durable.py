@@ -61,7 +61,7 @@ def receiver_of(hub: LocalHub, device_id: str = "dev-1", transport: str = "amqp"
 
 @asynccontextmanager
 async def sending(hub: LocalHub) -> AsyncGenerator[CloudSender]:
-    with anyio.fail_after(10):
+    with anyio.fail_after(20):
         async with sender_to(hub) as sender:
             yield sender
 
@@ -79,7 +79,7 @@ async def test_clients_need_not_notice_that_the_hub_was_away(data: Path) -> None
         fourth = after.pop("dev-4")
         assert after == before
         assert not hub._state.device("dev-2").enabled
-        with anyio.fail_after(10):
+        with anyio.fail_after(20):
             async with CloudSender.from_connection_string(service, ssl_context=trust, retry=ONCE) as sender:
                 await sender.send("dev-3", "hello")
     async with hub_in(data, port=port) as hub:
@@ -126,7 +126,7 @@ async def test_feedback(data: Path) -> None:
 
 
 async def next_record(hub: LocalHub) -> tuple[str, FeedbackStatus]:
-    with anyio.fail_after(10):
+    with anyio.fail_after(20):
         async with FeedbackStream.from_connection_string(
             hub.service_connection_string,
             ssl_context=hub.ssl_context(),
@@ -239,7 +239,7 @@ async def test_a_start_that_is_cancelled_leaves_the_folder_to_others(data: Path)
         scope.cancel()
         async with hub_in(data):
             pass
-    with anyio.fail_after(10):
+    with anyio.fail_after(20):
         while True:  # the thread closes what it has opened in its own time
             try:
                 async with hub_in(data, "dev-1"):

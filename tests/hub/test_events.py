@@ -36,7 +36,7 @@ def sender(hub: LocalHub) -> CloudSender:
 
 async def next_of(events: AsyncIterator[HubEvent], what: str) -> HubEvent:
     """Read on to a connection or a message of which something is told."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async for event in events:
             if isinstance(event, ConnectionEvent | MessageEvent) and event.what == what:
                 return event
@@ -147,5 +147,5 @@ async def test_reading_ends_with_the_hub() -> None:
     with hub.events() as events:
         async with hub:
             hub.add_device("late")
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             assert [event[1] async for event in events] == ["added"]

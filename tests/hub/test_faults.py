@@ -59,13 +59,13 @@ async def hub() -> AsyncIterator[LocalHub]:
 
 
 async def over(injected: InjectedFault) -> int:
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         return await injected.wait()
 
 
 async def lost(client: AmqpClient | MqttClient) -> BaseException:
     """Wait for the end of a connection without a goodbye and return how it came."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         try:
             while True:
                 await client._stream.receive()
@@ -152,7 +152,7 @@ async def test_a_reset_loses_the_answers_that_are_on_their_way(hub: LocalHub) ->
                 with pytest.raises(OutcomeUnknownError):
                     await sender.send(DEVICE, "hello")
 
-            with anyio.fail_after(5):
+            with anyio.fail_after(20):
                 async with anyio.create_task_group() as group:
                     group.start_soon(send)
                     while not isinstance(await anext(events), MessageEvent):
@@ -345,7 +345,7 @@ async def test_a_receiver_of_c2dkit_learns_of_it_and_may_come_again(hub: LocalHu
         string, transport=transport, ssl_context=trust, retry=ONCE
     ) as receiver:
         fault = hub.inject(Fault.parse(f"{text} device={DEVICE}"))
-        with pytest.raises(C2dError) as caught, anyio.fail_after(5):
+        with pytest.raises(C2dError) as caught, anyio.fail_after(20):
             await anext(receiver)
         assert caught.value.transient
     assert fault.count == 1
@@ -608,7 +608,7 @@ async def test_feedback_goes_on_where_a_batch_could_not_be_completed(hub: LocalH
         async def read() -> None:
             seen.append((await anext(feedback)).original_message_id)
 
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             await sender.send(DEVICE, "first", message_id="first", ack="negative")
             await sender.purge(DEVICE)
             await read()

@@ -87,7 +87,7 @@ def service_token(connection_string: str) -> str:
 @asynccontextmanager
 async def client(hub: LocalHub, token: str | None, *, context: ssl.SSLContext | None = None) -> AsyncGenerator[Client]:
     connector = aiohttp.TCPConnector(ssl=context or hub.ssl_context())
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with aiohttp.ClientSession(f"https://localhost:{hub.port}", connector=connector) as session:
             yield Client(session, token)
 
@@ -115,7 +115,7 @@ async def connection(hub: LocalHub) -> AsyncGenerator[ByteStream]:
     stream = await anyio.connect_tcp(
         "localhost", hub.port, ssl_context=hub.ssl_context(), tls_hostname="localhost", tls_standard_compatible=False
     )
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         try:
             yield stream
         finally:

@@ -90,7 +90,7 @@ async def connection(hub: LocalHub, context: ssl.SSLContext | None = None) -> As
     stream = await anyio.connect_tcp(
         "localhost", hub.port, ssl_context=context, tls_hostname="localhost", tls_standard_compatible=False
     )
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         try:
             yield Client(stream)
         finally:

@@ -114,7 +114,7 @@ async def hub() -> AsyncIterator[LocalHub]:
 
 @asynccontextmanager
 async def stream_to(hub: LocalHub, subprotocol: str | None) -> AsyncGenerator[ByteStream]:
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         if subprotocol is None:
             stream = await open_tls("localhost", hub.port, ssl_context=hub.ssl_context())
         else:
@@ -215,7 +215,7 @@ def ask(method: str, path: str) -> Callable[[LocalHub, str | None], Awaitable[st
     async def attempt(hub: LocalHub, token: str | None) -> str:
         headers = {} if token is None else {"Authorization": token}
         connector = aiohttp.TCPConnector(ssl=hub.ssl_context())
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             async with (
                 aiohttp.ClientSession(f"https://localhost:{hub.port}", connector=connector) as session,
                 session.request(method, f"{path}?api-version=2021-04-12", headers=headers) as response,

@@ -74,7 +74,7 @@ def send(hub: LocalHub, *bodies: bytes) -> None:
 @asynccontextmanager
 async def session(hub: LocalHub) -> AsyncGenerator[aiohttp.ClientSession]:
     connector = aiohttp.TCPConnector(ssl=hub.ssl_context())
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with aiohttp.ClientSession(f"https://localhost:{hub.port}", connector=connector) as each:
             yield each
 
@@ -126,7 +126,7 @@ async def is_closed(opened: aiohttp.ClientWebSocketResponse) -> int | None:
 
 async def is_empty(hub: LocalHub) -> None:
     """Wait until no client is connected."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         while hub.connection_count:
             await anyio.wait_all_tasks_blocked()
 
@@ -198,7 +198,7 @@ async def test_a_certificate_shown_outside_holds_inside(tmp_path: Path) -> None:
         context = hub.ssl_context()
         context.load_cert_chain(pem)
         connector = aiohttp.TCPConnector(ssl=context)
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             async with (
                 aiohttp.ClientSession(f"https://localhost:{hub.port}", connector=connector) as session,
                 session.ws_connect(PATH, protocols=["mqtt"]) as opened,

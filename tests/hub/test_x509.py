@@ -127,7 +127,7 @@ async def receives(hub: LocalHub, transport: DeviceTransport, device_id: str) ->
         retry=ONCE,
     ) as sender:
         await sender.send(device_id, "hello")
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with DeviceReceiver(transport, payload_type=str, retry=ONCE) as receiver:
             message = await anext(aiter(receiver))
             assert message.payload == "hello"
@@ -143,7 +143,7 @@ class Refusal:
         self._caplog = caplog
 
     async def __call__(self, transport: DeviceTransport, reason: str) -> UnauthorizedError:
-        with anyio.fail_after(5), pytest.raises(UnauthorizedError) as caught:
+        with anyio.fail_after(20), pytest.raises(UnauthorizedError) as caught:
             async with DeviceReceiver(transport, retry=ONCE) as receiver:
                 await anext(aiter(receiver))
         assert reason in self._caplog.text
@@ -266,7 +266,7 @@ async def test_a_device_that_is_refused_ends_the_connection_itself(
 ) -> None:
     monkeypatch.setattr(listener, "REFUSED_SECONDS", 60.0)
     device = Device(strict, "dev-x", self_signed("dev-x"), tmp_path)
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         stream = await anyio.connect_tcp(
             "localhost",
             strict.port,
@@ -289,7 +289,7 @@ async def test_a_device_that_is_refused_and_stays_is_dropped(
 ) -> None:
     monkeypatch.setattr(listener, "REFUSED_SECONDS", 0.01)
     device = Device(strict, "dev-x", self_signed("dev-x"), tmp_path)
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         stream = await anyio.connect_tcp(
             "localhost",
             strict.port,
@@ -389,7 +389,7 @@ async def test_a_certificate_opens_nothing_of_the_service(hub: LocalHub, tmp_pat
         AmqpServiceTransport(credential, ssl_context=device.context()),
         HttpsServiceTransport(credential, ssl_context=device.context()),
     ):
-        with anyio.fail_after(5), pytest.raises(UnauthorizedError):
+        with anyio.fail_after(20), pytest.raises(UnauthorizedError):
             async with FeedbackStream(transport, retry=ONCE) as stream:
                 await anext(aiter(stream))
 
@@ -435,7 +435,7 @@ async def test_what_the_hub_refuses_to_register(hub: LocalHub) -> None:
 async def test_no_secret_shows(hub: LocalHub, make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "c2dkit")
     device = Device(hub, "dev-x", self_signed("dev-x"), tmp_path)
-    with anyio.fail_after(5), pytest.raises(C2dError) as caught:
+    with anyio.fail_after(20), pytest.raises(C2dError) as caught:
         async with DeviceReceiver(make(device.credential(), hub.ssl_context()), retry=ONCE) as receiver:
             await anext(aiter(receiver))
     shown = f"{caught.value!r} {caught.value.__cause__!r} {caplog.text}"

@@ -211,7 +211,7 @@ async def test_closing_ends_a_receive_and_restores_the_handlers(client: Client, 
         await client.disconnect() if isinstance(client, AioClient) else await to_thread.run_sync(client.disconnect)
         await until(lambda: states[-1:] == [False])  # what was replaced is still called
         await call(client.connect)
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         assert await task == ["1"]
     assert (client.on_message_received, client.on_connection_state_change, client.on_background_exception) == handlers
     await sender.send("dev-1", b"2")

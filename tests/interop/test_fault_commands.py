@@ -28,7 +28,7 @@ def environment(hub: LocalHub) -> dict[str, str]:
 
 async def send(hub: LocalHub, text: str) -> None:
     trust = hub.ssl_context()
-    with anyio.fail_after(10):
+    with anyio.fail_after(20):
         async with CloudSender.from_connection_string(hub.service_connection_string, ssl_context=trust) as sender:
             await sender.send("dev-1", text)
 

@@ -53,12 +53,12 @@ class Heard(Generic[T]):
         self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
 
     async def next(self) -> T:
-        with anyio.fail_after(10):
+        with anyio.fail_after(20):
             return await self._queue.get()
 
     async def until(self, wanted: Callable[[T], bool]) -> T:
         """Skip everything before what is wanted."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(20):
             while not wanted(item := await self._queue.get()):
                 pass
             return item

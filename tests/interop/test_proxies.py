@@ -62,7 +62,7 @@ async def tinyproxy(folder: Path, *, asks: bool) -> AsyncIterator[TinyProxy]:
 
 
 async def ready(port: int) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(20):
         while True:
             try:
                 await (await anyio.connect_tcp("127.0.0.1", port)).aclose()

@@ -220,7 +220,7 @@ async def test_closing_ends_a_receive(hub: LocalHub) -> None:
     async with receiver:
         task = asyncio.create_task(iterate())
         await asyncio.sleep(0)
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         assert await task == 0
     await until(lambda: hub.connection_count == 0)
 

@@ -33,7 +33,7 @@ PROXY = "http://me:p%40ss@127.0.0.1:{}"
 
 @pytest.fixture(autouse=True)
 async def in_time() -> AsyncIterator[None]:
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         yield
 
 

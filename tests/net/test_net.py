@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 async def in_time() -> AsyncIterator[None]:
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         yield
 
 

@@ -29,7 +29,7 @@ SECRET = "s3cret"
 
 @pytest.fixture(autouse=True)
 async def in_time() -> AsyncIterator[None]:
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         yield
 
 

@@ -34,7 +34,7 @@ ACCEPT_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 
 @pytest.fixture(autouse=True)
 async def in_time() -> AsyncIterator[None]:
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         yield
     gc.collect()  # what aiohttp was not told to close warns here, and not in a later test
 

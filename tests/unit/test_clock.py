@@ -11,7 +11,7 @@ async def test_the_machines_clock_shows_utc_and_waits_for_a_moment_of_it() -> No
     before = datetime.now(UTC)
     assert before <= SYSTEM_CLOCK.now() <= datetime.now(UTC)
     moment = before + timedelta(milliseconds=50)
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         await SYSTEM_CLOCK.until(moment)
         assert datetime.now(UTC) >= moment
         await SYSTEM_CLOCK.until(moment)

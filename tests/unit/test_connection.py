@@ -28,7 +28,7 @@ async def test_an_iteration_sees_every_change_and_ends_with_closed() -> None:
     async def follow() -> None:
         seen.extend([status async for status in connection])
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(follow)
             await anyio.wait_all_tasks_blocked()
@@ -80,7 +80,7 @@ async def test_a_state_can_be_awaited() -> None:
     async def wait() -> None:
         statuses.append(await connection.wait_for(ConnectionState.CONNECTED))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(wait)
             await anyio.wait_all_tasks_blocked()
@@ -97,7 +97,7 @@ async def test_whoever_waits_learns_of_the_end(state: ConnectionState) -> None:
     connection = Connection()
     connection.change(ConnectionStatus(ConnectionState.CLOSED, LOST))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         assert (await connection.wait_for(state)).cause is LOST
 
 

@@ -91,7 +91,7 @@ async def running(clock: Clock | None = None) -> AsyncGenerator[Running]:
     peer = accepted.result()
     run = Running(stream, peer, clock)
     try:
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             yield run
     finally:
         await run.driver.aclose()

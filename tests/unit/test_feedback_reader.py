@@ -100,7 +100,7 @@ class Member:
 
     async def next(self, reader: FeedbackReader) -> HeldBatch:
         self.came = anyio.Event()
-        with anyio.fail_after(5), reader.wanted():
+        with anyio.fail_after(20), reader.wanted():
             await self.came.wait()
         return self.taken[-1]
 
@@ -197,7 +197,7 @@ async def test_who_gives_up_the_opening_leaves_it_to_the_others() -> None:
     async with reading(link, one, other) as reader:
         await reader.leave(one)
         link.opens.set()
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             await reader.opened()
         assert other.connection.state is ConnectionState.CONNECTED
 

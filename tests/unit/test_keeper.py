@@ -50,7 +50,7 @@ class Hub:
 @asynccontextmanager
 async def keeping(hub: Hub, policy: RetryPolicy = SOON) -> AsyncGenerator[Keeper[Link]]:
     keeper = Keeper(hub.open, policy)
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         await keeper.start()
         try:
             yield keeper

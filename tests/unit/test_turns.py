@@ -16,7 +16,7 @@ async def test_tasks_of_one_key_go_in_the_order_in_which_they_came() -> None:
                 await gate.wait()
             went.append(name)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
             for key, name in [("a", "a1"), ("a", "a2"), ("b", "b1"), ("a", "a3")]:
                 tasks.start_soon(go, key, name)
@@ -39,7 +39,7 @@ async def test_who_is_cancelled_or_fails_holds_nobody_up_and_nothing_stays() -> 
             went.append("a")
 
     first, second = anyio.CancelScope(), anyio.CancelScope()
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
             for scope in (first, second):
                 tasks.start_soon(wait_for_ever, scope)

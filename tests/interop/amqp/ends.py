@@ -48,7 +48,7 @@ class Heard(Generic[T]):
         self.put = self._queue.put_nowait
 
     async def next(self) -> T:
-        with anyio.fail_after(10):
+        with anyio.fail_after(20):
             return await self._queue.get()
 
     def is_empty(self) -> bool:
@@ -126,7 +126,7 @@ class Stranger:
         await self._program.tell(json.dumps({"do": do, **details}))
 
     async def next(self) -> list[object]:
-        with anyio.fail_after(10):
+        with anyio.fail_after(20):
             said = json.loads(await self._program.line('["'))
         assert isinstance(said, list)
         return said

@@ -52,7 +52,7 @@ async def sockets() -> AsyncGenerator[tuple[SocketStream, SocketStream]]:
     listeners = await anyio.create_tcp_listener(local_host="127.0.0.1")
     listener = cast("SocketListener", listeners.listeners[0])
     async with listener:
-        with anyio.fail_after(10):
+        with anyio.fail_after(20):
             theirs = await anyio.connect_tcp("127.0.0.1", listener.extra(SocketAttribute.local_port))
             ours = await listener.accept()
             try:

@@ -92,7 +92,7 @@ def service_transport(server: Server) -> HttpsServiceTransport:
 async def opened(transport: HttpsDeviceTransport) -> AsyncGenerator[DeviceLink]:
     link = await transport.open(prefetch=1)
     try:
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             yield link
     finally:
         await link.close()
@@ -206,7 +206,7 @@ async def test_what_a_poll_under_way_brings_is_given_back_at_the_close(server: S
     server.answers = [held]
     link = await device_transport(server).open(prefetch=1)
     receiving = asyncio.ensure_future(link.receive())
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         await held.asked.wait()
         closing = asyncio.ensure_future(link.close())
         with pytest.raises(ClosedError):
@@ -429,7 +429,7 @@ async def test_feedback_is_polled_and_settled(server: Server) -> None:
     batch = http(200, {"ETag": '"batch-1"'}, RECORDS)
     server.answers = [NOTHING, batch, NOTHING, batch]
     async with FeedbackStream(service_transport(server)) as stream:
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             assert (await anext(stream)).original_message_id == "m-1"
             await anext(stream)
     get = f"GET {FEEDBACK}"
@@ -440,7 +440,7 @@ async def test_feedback_that_was_not_handled_is_abandoned(server: Server) -> Non
     records = RECORDS.replace(b"}]", b"},") + RECORDS[1:]
     server.answers = [http(200, {"ETag": '"batch-1"'}, records)]
     async with FeedbackStream(service_transport(server)) as stream:
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             await anext(stream)  # one of two
     assert server.asked()[1:] == [f"POST {FEEDBACK}/batch-1/abandon"]
 
@@ -468,7 +468,7 @@ async def test_a_token_is_used_until_its_time_to_renew(server: Server, lifetime:
     server.answers = [NOTHING, http(200, {"ETag": '"batch-1"'}, RECORDS)]
     transport = HttpsServiceTransport(credential, ssl_context=server.ssl_context(), polling=QUICK)
     async with FeedbackStream(transport) as stream:
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             await anext(stream)
         assert [request.headers["authorization"] for request in server.requests] == [
             f"Bearer {each}" for each in tokens
@@ -479,7 +479,7 @@ async def test_a_token_is_used_until_its_time_to_renew(server: Server, lifetime:
 async def test_feedback_that_cannot_be_read(server: Server, answer: bytes) -> None:
     server.answers = [answer]
     async with FeedbackStream(service_transport(server)) as stream:
-        with anyio.fail_after(5), pytest.raises(PeerProtocolError, match="batch of feedback that cannot be read"):
+        with anyio.fail_after(20), pytest.raises(PeerProtocolError, match="batch of feedback that cannot be read"):
             await anext(stream)
 
 
@@ -490,10 +490,10 @@ async def test_purge_and_queue_depth(server: Server) -> None:
         http(200, {}, registered),
     ]
     sender = CloudSender(service_transport(server))
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         assert await sender.purge("a#b") == 2
     async with sender:
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             assert await sender.queue_depth("a#b") == 3
         with pytest.raises(InvalidInputError):
             await sender.purge("")
@@ -508,20 +508,20 @@ async def test_purge_and_queue_depth(server: Server) -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"totalMessagesPurged":"2"}', b"x" * 70_000])
 async def test_what_a_purge_cannot_have_answered(server: Server, body: bytes) -> None:
     server.answers = [http(200, {}, body)]
-    with anyio.fail_after(5), pytest.raises(PeerProtocolError):
+    with anyio.fail_after(20), pytest.raises(PeerProtocolError):
         await service_transport(server).purge("dev-1")
 
 
 @pytest.mark.parametrize("body", [b"", b'{"status":"enabled"}'])
 async def test_what_a_registry_cannot_have_answered(server: Server, body: bytes) -> None:
     server.answers = [http(200, {}, body)]
-    with anyio.fail_after(5), pytest.raises(PeerProtocolError):
+    with anyio.fail_after(20), pytest.raises(PeerProtocolError):
         await service_transport(server).queue_depth("dev-1")
 
 
 async def test_a_purge_that_is_cut_off_may_have_happened(server: Server) -> None:
     server.answers = [CUT, CUT, CUT]  # a GET may be sent a second time
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         with pytest.raises(OutcomeUnknownError):
             await service_transport(server).purge("dev-1")
         with pytest.raises(ConnectionLostError):
@@ -579,13 +579,13 @@ async def test_every_property_comes_through_the_hub(hub: LocalHub) -> None:
     service = CloudSender.from_connection_string(hub.service_connection_string, ssl_context=hub.ssl_context())
     async with service as sender, receiver(hub) as messages:
         await sender.send("dev-1", b"\x00\xff", message_id="My Id", content_type="a/b", properties=properties)
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             received = await anext(messages)
         assert (received.body, received.message_id, received.content_type) == (b"\x00\xff", "My Id", "a/b")
         assert dict(received.properties) == properties
         assert received.delivery_count == 0
         await received.abandon()
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             again = await anext(messages)
         assert again.delivery_count == 1
         await again.complete()
@@ -596,7 +596,7 @@ async def test_what_is_not_settled_is_delivered_again_at_once(hub: LocalHub) -> 
     service = CloudSender.from_connection_string(hub.service_connection_string, ssl_context=hub.ssl_context())
     async with service as sender:
         await sender.send("dev-1", "again")
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with receiver(hub) as messages:
             await anext(messages)
         async with receiver(hub) as messages:
@@ -606,7 +606,7 @@ async def test_what_is_not_settled_is_delivered_again_at_once(hub: LocalHub) -> 
 async def test_a_back_end_over_amqp_purges_over_https(hub: LocalHub) -> None:
     credential = ServiceCredential.from_connection_string(hub.service_connection_string)
     async with CloudSender(AmqpServiceTransport(credential, ssl_context=hub.ssl_context())) as sender:
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             await sender.send("dev-1", "gone")
             assert await sender.purge("dev-1") == 1
             with pytest.raises(UnauthorizedError, match="RegistryRead"):

@@ -51,7 +51,7 @@ async def at_rest(poller: Poller[str]) -> None:
 async def test_the_first_poll_is_at_once_and_so_is_the_one_after_an_item() -> None:
     queue = Queue("a", "b", "c")
     poller = Poller(queue.poll, NEVER)
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         assert [await poller.receive() for _ in range(3)] == ["a", "b", "c"]
     assert queue.polls == 3
 
@@ -59,7 +59,7 @@ async def test_the_first_poll_is_at_once_and_so_is_the_one_after_an_item() -> No
 async def test_a_poll_that_brought_nothing_is_followed_by_another() -> None:
     queue = Queue(None, None, "late")
     poller = Poller(queue.poll, QUICK)
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         assert await poller.receive() == "late"
     assert queue.polls == 3
 
@@ -69,14 +69,14 @@ async def test_nothing_is_polled_while_nobody_waits() -> None:
     poller = Poller(queue.poll, QUICK)
     assert queue.polls == 0
     receiving = asyncio.ensure_future(poller.receive())
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         await queue.asked.wait()
         receiving.cancel()
         await at_rest(poller)
     polls = queue.polls
     queue.items.append("for the next")
     assert queue.polls == polls
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         assert await poller.receive() == "for the next"
 
 
@@ -84,7 +84,7 @@ async def test_a_wait_between_two_polls_ends_in_no_poll_when_nobody_waits_any_mo
     queue = Queue()
     poller = Poller(queue.poll, PollingInterval.every(timedelta(milliseconds=10)))
     receiving = asyncio.ensure_future(poller.receive())
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         await queue.asked.wait()
         receiving.cancel()
         await asyncio.wait([receiving])
@@ -107,7 +107,7 @@ async def test_an_item_whose_waiter_was_cancelled_is_kept_for_the_next() -> None
     queue.answer.clear()
     poller = Poller(queue.poll, NEVER)
     receiving = asyncio.ensure_future(poller.receive())
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         await queue.asked.wait()
         receiving.cancel()
         queue.answer.set()
@@ -120,7 +120,7 @@ async def test_an_item_whose_waiter_was_cancelled_is_kept_for_the_next() -> None
 async def test_several_that_wait_share_one_poll_at_a_time() -> None:
     queue = Queue("a", "b", "c")
     poller = Poller(queue.poll, QUICK)
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         items = await asyncio.gather(*(poller.receive() for _ in range(3)))
     assert sorted(items) == ["a", "b", "c"]
     assert (queue.polls, queue.most_under_way) == (3, 1)
@@ -130,7 +130,7 @@ async def test_an_error_goes_to_everybody_who_waits_and_the_next_polls_at_once()
     lost = ConnectionLostError("gone")
     queue = Queue(lost, "later")
     poller = Poller(queue.poll, NEVER)
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         results = await asyncio.gather(poller.receive(), poller.receive(), return_exceptions=True)
         assert set(results) == {lost}
         assert await poller.receive() == "later"
@@ -141,7 +141,7 @@ async def test_closing_ends_the_wait_between_two_polls() -> None:
     queue = Queue()
     poller = Poller(queue.poll, NEVER)
     receiving = asyncio.ensure_future(poller.receive())
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         await queue.asked.wait()
         await poller.close(ClosedError("closed"))
         with pytest.raises(ClosedError):
@@ -157,7 +157,7 @@ async def test_closing_waits_for_the_poll_under_way() -> None:
     queue.answer.clear()
     poller = Poller(queue.poll, NEVER)
     receiving = asyncio.ensure_future(poller.receive())
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         await queue.asked.wait()
         closing = asyncio.ensure_future(poller.close(ClosedError("closed")))
         with pytest.raises(ClosedError):
@@ -174,7 +174,7 @@ async def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -
     queue.answer.clear()
     poller = Poller(queue.poll, NEVER)
     receiving = asyncio.ensure_future(poller.receive())
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         await queue.asked.wait()
         await poller.close(ClosedError("closed"))
         with pytest.raises(ClosedError):

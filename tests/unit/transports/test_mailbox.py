@@ -23,7 +23,7 @@ async def test_waiting_tasks_are_served_in_turn() -> None:
     await asyncio.sleep(0)
     mailbox.put("a")
     mailbox.put("b")
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         assert (await first, await second) == ("a", "b")
 
 
@@ -33,7 +33,7 @@ async def test_a_cancelled_get_loses_no_item() -> None:
     await asyncio.sleep(0)
     mailbox.put("a")  # wakes the first ...
     first.cancel()  # ... which is cancelled before it could take the item
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         assert await second == "a"
     assert first.cancelled()
 
@@ -44,7 +44,7 @@ async def test_a_get_cancelled_while_it_waits_leaves_no_trace() -> None:
     await asyncio.sleep(0)
     waiting.cancel()
     mailbox.put("a")
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         assert await mailbox.get() == "a"
 
 
@@ -57,7 +57,7 @@ async def test_closing_fails_every_get_and_drops_what_nobody_took() -> None:
     mailbox.put("late")
     mailbox.close(ConnectionLostError("a second error does not count"))
     for get in (waiting, mailbox.get()):
-        with anyio.fail_after(5), pytest.raises(ConnectionLostError) as caught:
+        with anyio.fail_after(20), pytest.raises(ConnectionLostError) as caught:
             await get
         assert caught.value is lost
     assert len(mailbox) == 0
