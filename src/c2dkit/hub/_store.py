@@ -84,8 +84,10 @@ class Store:
         """
         thread = ThreadPoolExecutor(1, thread_name_prefix="c2dkit-store")
         opening = thread.submit(open_folder, path, tuple(hub_born(policies, authority, clock_offset)))
+        opened = asyncio.wrap_future(opening)
+        opened.add_done_callback(_look_at)  # a start that is cancelled waits for it no more
         try:
-            folder, saved = await asyncio.shield(asyncio.wrap_future(opening))
+            folder, saved = await asyncio.shield(opened)
         except BaseException:
             thread.submit(_close_again, opening)
             thread.shutdown(wait=False)
@@ -171,3 +173,9 @@ def _close_again(opening: Future[tuple[Folder, Saved]]) -> None:
     """Close a folder that nobody waits for any more."""
     if opening.exception() is None:
         opening.result()[0].close()
+
+
+def _look_at(opened: asyncio.Future[tuple[Folder, Saved]]) -> None:
+    """Look at the error of an opening whose caller may be gone: a future that nobody looks at must not log."""
+    if not opened.cancelled():
+        opened.exception()
