@@ -166,7 +166,7 @@ class UamqpClient:
             except Exception as error:  # noqa: BLE001 - whatever ends a link is its cause
                 link.lost(error_from_uamqp(error, doing="the hub ended the link"))
                 link.closing = True
-            if link.closing:
+            if link.closing and link.may_go:
                 self._links.remove(link)
                 await link.destroy()
         return busy

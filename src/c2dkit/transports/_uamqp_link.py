@@ -44,6 +44,7 @@ class UamqpLink:
         self.gone = asyncio.Event()
         self._endpoint = endpoint
         self._opened = False
+        self._answered = False
 
     async def work(self) -> bool:
         """Do what is due and say whether something was; raises what has ended the link."""
@@ -51,12 +52,19 @@ class UamqpLink:
             self._opened = True
             await self._endpoint.open_async()
         state: object = self._endpoint.get_state()
-        if self.attached.done():
+        if self._answered:
             await self._endpoint.work_async()  # not before: it would send a flow
         elif getattr(state, "name", "") == "Open":
-            self.attached.set_result(None)
-            self.on_attached()
-        return not self.attached.done()
+            self._answered = True
+            if not self.attached.done():
+                self.attached.set_result(None)
+                self.on_attached()
+        return not self._answered
+
+    @property
+    def may_go(self) -> bool:
+        """Whether it can be destroyed: the process crashes when the answer to an attach finds no link."""
+        return not self._opened or self._answered or self.ending.error is not None
 
     def on_attached(self) -> None:
         """The hub has attached the link."""
