@@ -93,17 +93,17 @@ class UamqpInbox(UamqpLink, Generic[ItemT]):
             MessageLockLostError: The link has ended.
         """
         if self.ending.error is not None:
-            raise MessageLockLostError(
-                "the connection that held the message's lock has ended; the hub delivers the message again"
-            ) from self.ending.error
+            raise _lock_lost() from self.ending.error
         received = cast("UamqpMessage", message)
-        match settlement:
-            case Settlement.COMPLETE:
-                received.accept()
-            case Settlement.ABANDON:
-                received.release()
-            case Settlement.REJECT:
-                received.reject()
+        verbs = {
+            Settlement.COMPLETE: received.accept,
+            Settlement.ABANDON: received.release,
+            Settlement.REJECT: received.reject,
+        }
+        try:
+            verbs[settlement]()
+        except RuntimeError as error:  # the hub's detach has come, and uamqp tells of it with the link's next work only
+            raise _lock_lost() from error
         self._client.wake()
 
     def lost(self, error: C2dError) -> None:
@@ -115,3 +115,9 @@ class UamqpInbox(UamqpLink, Generic[ItemT]):
         """Detach, which gives back what is locked; everything fails with ``error`` from now on."""
         self.lost(error)
         self._client.detach(self)
+
+
+def _lock_lost() -> MessageLockLostError:
+    return MessageLockLostError(
+        "the connection that held the message's lock has ended; the hub delivers the message again"
+    )
