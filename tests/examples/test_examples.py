@@ -81,9 +81,9 @@ async def test_send_takes_what_is_not_json_as_text(hub: LocalHub) -> None:
 @pytest.mark.parametrize("transport", ["amqp", "mqtt", "https"])
 async def test_sigterm_lets_the_handler_under_way_end(hub: LocalHub, tmp_path: Path, transport: str) -> None:
     file = str(tmp_path / "journal")
+    async with running(hub, "send.py", "dev-1", '{"delay_s": 5}') as sender:  # before the one poll that https makes
+        message_id = (await sender.until(r"queued for dev-1: (\S+)\n"))[1]
     async with running(hub, "handle.py", file, transport) as device:
-        async with running(hub, "send.py", "dev-1", '{"delay_s": 5}') as sender:
-            message_id = (await sender.until(r"queued for dev-1: (\S+)\n"))[1]
         await device.until(f"handling {message_id}: ")
         device.process.send_signal(signal.SIGTERM)
         await device.until(f"handled {message_id}\nstopped\n")
