@@ -7,13 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from c2dkit._dead_letters import DEFAULT_BYTES, DEFAULT_COUNT, DeadLetter, check_bounds
-from c2dkit._sqlite import SqliteFile
+from c2dkit._sqlite import InSqliteFile
 
 if TYPE_CHECKING:
     import os
     import sqlite3
-    from types import TracebackType
-    from typing import Self
 
 __all__ = ["SqliteDeadLetters"]
 
@@ -47,7 +45,7 @@ SELECT message_id, reason, at, content_type, content_encoding, properties, body 
 """
 
 
-class SqliteDeadLetters:
+class SqliteDeadLetters(InSqliteFile):
     """Dead letters in a SQLite file, opened with ``async with``.
 
     ``add`` returns when the disk has it. The file may be that of a ``SqliteJournal``.
@@ -67,16 +65,7 @@ class SqliteDeadLetters:
     ) -> None:
         check_bounds(max_count, max_bytes)
         self._bounds = {"count": max_count, "bytes": max_bytes}
-        self._file = SqliteFile(path, TABLE)
-
-    async def __aenter__(self) -> Self:
-        await self._file.open()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self._file.close()
+        super().__init__(path, TABLE)
 
     async def add(self, letter: DeadLetter) -> None:
         """See ``DeadLetters.add``; survives ``kill -9`` and the loss of power.

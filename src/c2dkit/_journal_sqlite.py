@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from c2dkit._journal import DEFAULT_COUNT, check_bounds
 from c2dkit._rules.limits import EXPIRY_MAX
-from c2dkit._sqlite import SqliteFile
+from c2dkit._sqlite import InSqliteFile
 
 if TYPE_CHECKING:
     import os
     import sqlite3
     from collections.abc import Callable
     from datetime import timedelta
-    from types import TracebackType
-    from typing import Self
 
 __all__ = ["SqliteJournal"]
 
@@ -34,7 +32,7 @@ WHERE number <= (SELECT number FROM handled ORDER BY number DESC LIMIT 1 OFFSET 
 """
 
 
-class SqliteJournal:
+class SqliteJournal(InSqliteFile):
     """A journal in a SQLite file, opened with ``async with``; each device has a file of its own.
 
     ``add`` returns when the disk has it (write-ahead log, ``synchronous=FULL``). SQLite runs in a thread of its own,
@@ -63,16 +61,7 @@ class SqliteJournal:
         self._max_age = max_age.total_seconds()
         self._max_count = max_count
         self._clock = clock
-        self._file = SqliteFile(path, TABLE)
-
-    async def __aenter__(self) -> Self:
-        await self._file.open()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self._file.close()
+        super().__init__(path, TABLE)
 
     async def seen(self, message_id: str) -> bool:
         """See ``Journal.seen``.

@@ -14,8 +14,10 @@ from c2dkit._errors import ClosedError, InvalidInputError, JournalError
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
+    from types import TracebackType
+    from typing import Self
 
-__all__ = ["SqliteFile"]
+__all__ = ["InSqliteFile"]
 
 T = TypeVar("T")
 
@@ -100,3 +102,19 @@ class SqliteFile:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+class InSqliteFile:
+    """What is kept in a file that is opened with ``async with``; arguments as ``SqliteFile``."""
+
+    def __init__(self, path: str | os.PathLike[str], table: str) -> None:
+        self._file = SqliteFile(path, table)
+
+    async def __aenter__(self) -> Self:
+        await self._file.open()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._file.close()
