@@ -191,7 +191,9 @@ async def test_disconnecting_with_unread_messages_loses_nothing(client: Client, 
             seen.update(await bodies(receiver, 1))
 
 
-async def test_closing_ends_a_receive_and_restores_the_handlers(client: Client, sender: CloudSender) -> None:
+async def test_closing_ends_a_receive_and_restores_the_handlers(
+    client: Client, sender: CloudSender, standard_hub: LocalHub
+) -> None:
     seen: list[bytes] = []
     states: list[bool] = []
     client.on_background_exception = print
@@ -208,6 +210,7 @@ async def test_closing_ends_a_receive_and_restores_the_handlers(client: Client, 
         task = asyncio.create_task(iterate())
         await sender.send("dev-1", b"1")
         await until(lambda: states[-1:] == [True])
+        await until(lambda: standard_hub.queue_depth("dev-1") == 0)  # else the reconnection may bring it again
         await client.disconnect() if isinstance(client, AioClient) else await to_thread.run_sync(client.disconnect)
         await until(lambda: states[-1:] == [False])  # what was replaced is still called
         await call(client.connect)
