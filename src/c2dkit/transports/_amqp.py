@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from c2dkit._clock import SYSTEM_CLOCK
@@ -19,24 +16,22 @@ from c2dkit.transports._amqp_outbox import Outbox
 from c2dkit.transports._dialer import Dialer
 from c2dkit.transports._https import HttpsServiceTransport
 from c2dkit.transports._ports import Delivery, DeviceLink, FeedbackBatch, FeedbackLink, SenderLink, ServiceOperation
+from c2dkit.transports._sharing import Sharing
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator
 
     from c2dkit._clock import Clock
     from c2dkit._models import Message
     from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
     from c2dkit._rules.entra import EntraCredential
     from c2dkit.transports._ending import Ending
+    from c2dkit.transports._sharing import Leave
 
 __all__ = ["AmqpDeviceTransport", "AmqpServiceTransport"]
 
 PORT: Final = 5671
 SUBPROTOCOL: Final = "AMQPWSB10"
-LOCK_TOKEN_BYTES: Final = 16
-
-Leave = Callable[[], Awaitable[None]]
 
 
 class AmqpDeviceTransport:
@@ -106,17 +101,7 @@ class _AmqpDeviceLink:
 
 
 def _delivery(event: amqp.TransferReceived) -> Delivery:
-    return Delivery(wire.decode_message(event.payload), _lock_token(event.tag), event.delivery_id)
-
-
-def _lock_token(tag: bytes) -> str:
-    # The delivery tag is the lock token: a GUID in .NET's byte order (seen in the .NET SDK). uuid.UUID would take
-    # three times as long.
-    text = tag.hex()
-    if len(tag) != LOCK_TOKEN_BYTES:
-        return text
-    first = text[6:8] + text[4:6] + text[2:4] + text[:2]
-    return f"{first}-{text[10:12]}{text[8:10]}-{text[14:16]}{text[12:14]}-{text[16:20]}-{text[20:]}"
+    return Delivery(wire.decode_message(event.payload), wire.lock_token(event.tag), event.delivery_id)
 
 
 def _delivery_id(tag: object) -> int:
@@ -158,8 +143,7 @@ class AmqpServiceTransport:
         self._clock = clock
         self._dialer = _dialer(ssl_context, proxy, websocket=websocket)
         self._https = HttpsServiceTransport(credential, ssl_context=ssl_context, proxy=proxy, clock=clock)
-        self._connecting = asyncio.Lock()
-        self._shared: _Shared | None = None
+        self._sharing = Sharing(lambda: AmqpClient.connect(self._credential, self._dialer, self._clock))
 
     @property
     def credential(self) -> ServiceCredential | EntraCredential:
@@ -168,12 +152,12 @@ class AmqpServiceTransport:
 
     async def open_sender(self) -> SenderLink:
         """See ``ServiceTransport.open_sender``."""
-        async with self._joining() as (client, leave):
+        async with self._sharing.joining() as (client, leave):
             return _AmqpSenderLink(await Outbox.attach(client, wire.SERVICE_ADDRESS), leave)
 
     async def open_feedback(self) -> FeedbackLink:
         """See ``ServiceTransport.open_feedback``; one batch at a time waits in memory."""
-        async with self._joining() as (client, leave):
+        async with self._sharing.joining() as (client, leave):
             inbox = await Inbox.attach(client, wire.FEEDBACK_ADDRESS, read=_feedback_batch, prefetch=1)
             return _AmqpFeedbackLink(inbox, leave)
 
@@ -184,33 +168,6 @@ class AmqpServiceTransport:
     async def queue_depth(self, device_id: str) -> int:
         """See ``ServiceTransport.queue_depth``."""
         return await self._https.queue_depth(device_id)
-
-    @asynccontextmanager
-    async def _joining(self) -> AsyncGenerator[tuple[AmqpClient, Leave]]:
-        """Count one more user of the connection, opening it for the first; undone if the body fails."""
-        async with self._connecting:
-            if self._shared is None or self._shared.client.error is not None:
-                self._shared = _Shared(await AmqpClient.connect(self._credential, self._dialer, self._clock))
-            shared = self._shared
-            shared.users += 1
-        try:
-            yield shared.client, shared.leave
-        except BaseException:
-            await shared.leave()
-            raise
-
-
-class _Shared:
-    """A connection and the number of links that need it."""
-
-    def __init__(self, client: AmqpClient) -> None:
-        self.client = client
-        self.users = 0
-
-    async def leave(self) -> None:
-        self.users -= 1
-        if self.users == 0:
-            await self.client.close()
 
 
 class _AmqpSenderLink:
@@ -266,4 +223,4 @@ def _dialer(ssl_context: ssl.SSLContext | None, proxy: str | None, *, websocket:
 
 
 def _feedback_batch(event: amqp.TransferReceived) -> FeedbackBatch:
-    return FeedbackBatch(wire.decode_feedback(event.payload), _lock_token(event.tag), event.delivery_id)
+    return FeedbackBatch(wire.decode_feedback(event.payload), wire.lock_token(event.tag), event.delivery_id)

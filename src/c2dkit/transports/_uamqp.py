@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 from c2dkit._errors import ClosedError, InvalidInputError
 from c2dkit._rules.settlement import Settlement
@@ -14,6 +10,7 @@ from c2dkit._wire import amqp as wire
 from c2dkit.transports._foreign import load
 from c2dkit.transports._https import HttpsServiceTransport
 from c2dkit.transports._ports import Delivery, DeviceLink, FeedbackBatch, FeedbackLink, SenderLink, ServiceOperation
+from c2dkit.transports._sharing import Sharing
 from c2dkit.transports._uamqp_client import UamqpClient
 from c2dkit.transports._uamqp_inbox import UamqpInbox
 from c2dkit.transports._uamqp_message import make_message, wire_form
@@ -21,20 +18,17 @@ from c2dkit.transports._uamqp_outbox import UamqpOutbox
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator
 
     from c2dkit._models import Message
     from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
     from c2dkit._rules.entra import EntraCredential
     from c2dkit.transports._ending import Ending
+    from c2dkit.transports._sharing import Leave
     from c2dkit.transports._uamqp_message import UamqpMessage
 
 __all__ = ["UamqpDeviceTransport", "UamqpServiceTransport"]
 
 NAME: Final = "uamqp"
-LOCK_TOKEN_BYTES: Final = 16
-
-Leave = Callable[[], Awaitable[None]]
 
 
 class UamqpDeviceTransport:
@@ -107,13 +101,7 @@ class _UamqpDeviceLink:
 
 
 def _delivery(message: UamqpMessage) -> Delivery:
-    return Delivery(wire.decode_message(wire_form(message)), _lock_token(message.delivery_tag), message)
-
-
-def _lock_token(tag: bytes | None) -> str:
-    # The delivery tag is the lock token: a GUID in .NET's byte order (seen in the .NET SDK).
-    tag = tag or b""
-    return str(UUID(bytes_le=tag)) if len(tag) == LOCK_TOKEN_BYTES else tag.hex()
+    return Delivery(wire.decode_message(wire_form(message)), wire.lock_token(message.delivery_tag or b""), message)
 
 
 class UamqpServiceTransport:
@@ -147,8 +135,7 @@ class UamqpServiceTransport:
         self._credential = credential
         self._ssl_context = ssl_context
         self._https = HttpsServiceTransport(credential, ssl_context=ssl_context)
-        self._connecting = asyncio.Lock()
-        self._shared: _Shared | None = None
+        self._sharing = Sharing(lambda: UamqpClient.connect(self._credential, ssl_context=self._ssl_context))
 
     @property
     def credential(self) -> ServiceCredential | EntraCredential:
@@ -157,12 +144,12 @@ class UamqpServiceTransport:
 
     async def open_sender(self) -> SenderLink:
         """See ``ServiceTransport.open_sender``."""
-        async with self._joining() as (client, leave):
+        async with self._sharing.joining() as (client, leave):
             return _UamqpSenderLink(client, await UamqpOutbox.attach(client, wire.SERVICE_ADDRESS), leave)
 
     async def open_feedback(self) -> FeedbackLink:
         """See ``ServiceTransport.open_feedback``; one batch at a time waits in memory."""
-        async with self._joining() as (client, leave):
+        async with self._sharing.joining() as (client, leave):
             inbox = await UamqpInbox.attach(client, wire.FEEDBACK_ADDRESS, read=_feedback_batch, prefetch=1)
             return _UamqpFeedbackLink(inbox, leave)
 
@@ -173,33 +160,6 @@ class UamqpServiceTransport:
     async def queue_depth(self, device_id: str) -> int:
         """See ``ServiceTransport.queue_depth``."""
         return await self._https.queue_depth(device_id)
-
-    @asynccontextmanager
-    async def _joining(self) -> AsyncGenerator[tuple[UamqpClient, Leave]]:
-        """Count one more user of the connection, opening it for the first; undone if the body fails."""
-        async with self._connecting:
-            if self._shared is None or self._shared.client.error is not None:
-                self._shared = _Shared(await UamqpClient.connect(self._credential, ssl_context=self._ssl_context))
-            shared = self._shared
-            shared.users += 1
-        try:
-            yield shared.client, shared.leave
-        except BaseException:
-            await shared.leave()
-            raise
-
-
-class _Shared:
-    """A connection and the number of links that need it."""
-
-    def __init__(self, client: UamqpClient) -> None:
-        self.client = client
-        self.users = 0
-
-    async def leave(self) -> None:
-        self.users -= 1
-        if self.users == 0:
-            await self.client.close()
 
 
 class _UamqpSenderLink:
@@ -250,7 +210,9 @@ class _UamqpFeedbackLink:
 
 
 def _feedback_batch(message: UamqpMessage) -> FeedbackBatch:
-    return FeedbackBatch(wire.decode_feedback(wire_form(message)), _lock_token(message.delivery_tag), message)
+    return FeedbackBatch(
+        wire.decode_feedback(wire_form(message)), wire.lock_token(message.delivery_tag or b""), message
+    )
 
 
 def _check(proxy: str | None) -> None:

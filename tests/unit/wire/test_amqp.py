@@ -139,6 +139,15 @@ def test_every_c2dkit_address_is_one() -> None:
     assert wire.parse_address(wire.FEEDBACK_ADDRESS) == wire.Feedback()
 
 
+@given(token=st.uuids())
+def test_a_lock_token_is_the_guid_in_a_delivery_tag(token: UUID) -> None:
+    assert wire.lock_token(token.bytes_le) == str(token)
+
+
+def test_a_delivery_tag_that_is_no_guid_is_told_as_it_is() -> None:
+    assert [wire.lock_token(tag) for tag in (b"", b"\x01\xff", bytes(17))] == ["", "01ff", "00" * 17]
+
+
 def test_outcomes_and_settlements() -> None:
     for settlement in Settlement:
         assert wire.settlement_of(wire.OUTCOME_OF[settlement]) is settlement
