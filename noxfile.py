@@ -19,6 +19,8 @@ nox.options.default_venv_backend = "uv"
 nox.options.error_on_external_run = True
 
 ROOT = Path(__file__).parent
+# By file, because an account of what has happened is kept where its tests run.
+WORKERS = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")
 TEST_TOOLS = ("pytest>=8.3", "pytest-timeout>=2.3", "pytest-asyncio>=1.0", "pytest-xdist>=3.6", "hypothesis>=6.115")
 
 # What the interop session needs from outside. Proton is compiled; the Node clients are the official SDKs and their
@@ -84,9 +86,9 @@ def layers(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """Run all tests with branch coverage; arguments after ``--`` go to pytest."""
+    """Run all tests with branch coverage; with arguments after ``--``, which go to pytest, in one process."""
     tool(session, "coverage", "erase")
-    tool(session, "coverage", "run", "-m", "pytest", *session.posargs)
+    tool(session, "coverage", "run", "-m", "pytest", *(session.posargs or WORKERS))
     if not session.posargs:
         tool(session, "coverage", "combine", "--quiet")
         tool(session, "coverage", "report")
@@ -104,7 +106,7 @@ def tests_bare(session: nox.Session) -> None:
     session.run("python", "-I", str(script))
     session.install(*TEST_TOOLS)
     without = [f"--ignore=tests/unit/{name}" for name in NEEDS_HUB]
-    session.run("python", "-m", "pytest", "tests/unit", *without, *session.posargs)
+    session.run("python", "-m", "pytest", "tests/unit", *without, *(session.posargs or WORKERS))
 
 
 @nox.session
@@ -120,7 +122,7 @@ def minimums(session: nox.Session) -> None:
     session.run("uv", "pip", "list", "--quiet", external=True)
     # Kills and chaos take long, and what they look for is not in the dependencies.
     without = [f"--ignore=tests/{name}" for name in ("typing", "chaos", "durability")]
-    session.run("python", "-m", "pytest", *without, *session.posargs)
+    session.run("python", "-m", "pytest", *without, *(session.posargs or WORKERS))
 
 
 @nox.session(default=False)

@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Generator
 
     from c2dkit.hub import LocalHub
 
-ACCOUNTS = pytest.StashKey[dict[str, Callable[[], str]]]()
+# Of the extra `testing`, without which the tests of the engines run too.
+pytest_plugins = ["c2dkit.testing.contract"] if find_spec("trustme") else []
 
 
-def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """Note the ``account`` of a test module that has one: a function which tells what its tests have done."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the ``account`` of a test module that has one: a function which tells what its tests have done so far."""
+    report = yield
     module = item.getparent(pytest.Module)
     account: Callable[[], str] | None = None if module is None else getattr(module.obj, "account", None)
     if account is not None:
-        accounts: dict[str, Callable[[], str]] = {}
-        item.config.stash.setdefault(ACCOUNTS, accounts)[item.nodeid.partition("::")[0]] = account
+        report.__dict__["account"] = account()
+    return report
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the accounts."""
-    stash = terminalreporter.config.stash
-    if ACCOUNTS in stash:
-        terminalreporter.section("accounts")
-        for account in stash[ACCOUNTS].values():
-            terminalreporter.write_line(account())
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Accounts())
+
+
+class Accounts:
+    """The last account of each module; under pytest-xdist all tests of a module must run in one process."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if "account" in report.__dict__:
+            self._accounts[report.nodeid.partition("::")[0]] = report.__dict__["account"]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._accounts:
+            terminalreporter.section("accounts")
+            for account in self._accounts.values():
+                terminalreporter.write_line(account)
 
 
 @pytest.fixture

@@ -33,9 +33,9 @@ def modules() -> list[str]:
 
 
 def public_names(module: ModuleType) -> set[str]:
-    """What a user sees: what has no underscore and is not a submodule."""
+    """What a user sees: what has no underscore, or "@" by which pytest adds to a plugin, and is not a submodule."""
     submodules = {name.rpartition(".")[2] for name in modules() if name.rpartition(".")[0] == module.__name__}
-    return {name for name in vars(module) if not name.startswith("_")} - submodules - {"annotations", "TYPE_CHECKING"}
+    return {name for name in vars(module) if name[0] not in "_@"} - submodules - {"annotations", "TYPE_CHECKING"}
 
 
 def is_empty(module: ModuleType) -> bool:

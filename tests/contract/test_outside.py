@@ -8,12 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "in_memory_transport"
 
 
-def test_the_example_passes_by_itself() -> None:
+@pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["one process", "two workers"])
+def test_the_example_passes_by_itself(options: list[str]) -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLE / "tests")],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, str(EXAMPLE / "tests")],
         cwd=EXAMPLE,
         env={**os.environ, "PYTHONPATH": str(EXAMPLE / "src")},
         capture_output=True,

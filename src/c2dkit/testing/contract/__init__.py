@@ -8,8 +8,9 @@ A test file of an adapter is an import and its legs::
 
 ``device`` has the tests of a transport for devices, ``service`` those of a transport for back ends (``SERVICE_LEGS``)
 and ``story`` the one that needs both. A leg says how to make the transport and for which reasons some requirements do
-not apply to it; what each requirement says, and who says so, is in ``REQUIREMENTS``. A ``conftest.py`` that imports
-``pytest_runtest_makereport`` and ``pytest_terminal_summary`` from here makes pytest print what each leg has proved.
+not apply to it; what each requirement says, and who says so, is in ``REQUIREMENTS``. With
+``pytest_plugins = ["c2dkit.testing.contract"]`` in the ``conftest.py`` of its root, a project has pytest print what each
+leg has proved.
 
 Needs the extra ``testing``: ``pip install 'c2dkit[testing]'``.
 """
@@ -26,7 +27,7 @@ from c2dkit.testing.contract._local_hub import local_hub, no_standard_hub, stand
 from c2dkit.testing.contract._manifest import Reason, Requirement  # noqa: E402
 from c2dkit.testing.contract._mark import requirement, untested  # noqa: E402
 from c2dkit.testing.contract._requirements import REQUIREMENTS  # noqa: E402
-from c2dkit.testing.contract._summary import pytest_runtest_makereport, pytest_terminal_summary  # noqa: E402
+from c2dkit.testing.contract._summary import pytest_configure, pytest_runtest_makereport  # noqa: E402
 
 __all__ = [
     "DeviceLeg",
@@ -38,8 +39,8 @@ __all__ = [
     "ServiceLeg",
     "local_hub",
     "no_standard_hub",
+    "pytest_configure",
     "pytest_runtest_makereport",
-    "pytest_terminal_summary",
     "requirement",
     "standard_hub",
     "untested",

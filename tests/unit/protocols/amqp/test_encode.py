@@ -176,13 +176,13 @@ def test_a_value_outside_of_its_range_is_refused(value: object) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        object(),
+        ...,
         {1, 2},
         (1, 2),
         1j,
-        [object()],
+        [...],
         Array([1, UInt(1)]),
-        Array([object()]),
+        Array([...]),
         Array([Described(1, Described(1, 1))]),
     ],
     ids=repr,
