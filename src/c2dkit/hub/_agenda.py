@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -64,8 +64,11 @@ class Agenda:
         return timed
 
     def _compact(self) -> None:
-        self._heap = [place for place in self._heap if _valid(place)]
-        heapify(self._heap)
+        # A message that waits again has the deadline that it had before, so all of its old places are good again.
+        kept: dict[int, tuple[datetime, int, Timed]] = {}
+        for place in sorted(filter(_valid, self._heap)):
+            kept.setdefault(id(place[2]), place)
+        self._heap = list(kept.values())  # sorted, and so a heap
         self._compact_above = max(_COMPACT_ABOVE, 2 * len(self._heap))
 
 

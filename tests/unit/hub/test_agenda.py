@@ -86,3 +86,18 @@ def test_what_is_dropped_costs_no_memory() -> None:
 
     assert len(agenda) < 500
     assert [agenda.pop_due(at(3600)) for _ in kept] == kept
+
+
+def test_a_deadline_that_is_given_back_costs_no_memory() -> None:
+    agenda, early, alarm = Agenda(), Alarm(), Alarm()
+    agenda.set(early, at(1))
+    expiry = at(9)
+    for _ in range(1000):
+        agenda.set(alarm, expiry)
+        agenda.set(alarm, None)
+    agenda.set(alarm, expiry)
+
+    assert len(agenda) <= 64
+    assert agenda.pop_due(at(9)) is early
+    assert agenda.pop_due(at(9)) is alarm
+    assert agenda.pop_due(at(9)) is None
