@@ -30,6 +30,7 @@ from c2dkit.hub import _fault_injection as injection
 from c2dkit.hub._options import LOCK_DURATION
 from c2dkit.testing.contract._bench import ONCE
 from c2dkit.transports import HttpsServiceTransport, PollingInterval
+from tests.hub.registry_client import registry
 from tests.hub.test_amqp_door import connection as amqp_connection
 from tests.hub.test_amqp_door import queue as send
 from tests.hub.test_amqp_door import signed_in, token_of
@@ -474,6 +475,25 @@ async def test_a_token_is_rejected_on_every_protocol(hub: LocalHub) -> None:
     assert await over(fault) == 4
     async with connected(hub):
         pass
+
+
+async def test_a_token_is_rejected_once_where_a_request_has_a_body(hub: LocalHub) -> None:
+    document = {"deviceId": "dev-3"}
+    async with registry(hub, "iothubowner") as administrator:
+        fault = hub.inject(Fault(FaultKind.REJECT_TOKEN, times=1))
+        answer = await administrator.ask("PUT", "/devices/dev-3", document)
+        assert (answer.status, answer.error) == (401, "IotHubUnauthorized")
+        assert await over(fault) == 1
+        assert (await administrator.ask("PUT", "/devices/dev-3", document)).status == 200
+
+
+async def test_a_fault_that_rejects_every_token_can_be_withdrawn_from_outside(hub: LocalHub) -> None:
+    fault = hub.inject(Fault.parse("reject-token for=3600"))
+    async with owner(hub) as administrator:
+        assert (await administrator.ask("GET", "/devices")).status == 401
+        assert (await administrator.ask("DELETE", "/$c2dkit/faults")).status == 204
+        assert fault.is_over
+        assert (await administrator.ask("GET", "/devices")).status == 200
 
 
 async def test_a_fault_can_be_withdrawn(hub: LocalHub) -> None:

@@ -99,13 +99,19 @@ class Authenticator:
         self.require_device(grant, device_id)
         return grant
 
-    def service(self, token: str, right: Right, path: str = "") -> Grant:
+    def service(self, token: str, right: Right, path: str = "", *, told: bool = True) -> Grant:
         """Check that a token gives a right to an endpoint of the hub, by default to all of them.
+
+        Args:
+            token: The token.
+            right: The right.
+            path: The endpoint.
+            told: Whether `on_verified` is called.
 
         Raises:
             UnauthorizedError: It does not.
         """
-        grant = self.verify(token)
+        grant = self.verify(token) if told else self._verify(token)
         self.require_service(grant, right, path)
         return grant
 
@@ -124,6 +130,7 @@ class Authenticator:
         if not is_policy:
             return self.device(password, name)
         grant = self._verify_signature(password)
+        self.on_verified(grant)
         if grant.policy is None or grant.policy.name != name:
             raise UnauthorizedError("the token was not made with the policy that the user name has")
         return grant
@@ -136,11 +143,14 @@ class Authenticator:
         Raises:
             UnauthorizedError: It does not hold.
         """
+        grant = self._verify(token)
+        self.on_verified(grant)
+        return grant
+
+    def _verify(self, token: str) -> Grant:
         if token[: len(BEARER)].lower() == BEARER:
             end = check_token(token[len(BEARER) :], self._issuers, self._now())
-            grant = Grant(self._host_names[0], end, policy=ENTRA)
-            self.on_verified(grant)
-            return grant
+            return Grant(self._host_names[0], end, policy=ENTRA)
         return self._verify_signature(token)
 
     def _verify_signature(self, token: str) -> Grant:
@@ -152,7 +162,6 @@ class Authenticator:
             raise UnauthorizedError("the token is for another host than this hub")
         grant = self._signed_by(parsed)
         self._check_time(grant)
-        self.on_verified(grant)
         return grant
 
     def require_device(self, grant: Grant, device_id: str) -> None:

@@ -27,13 +27,20 @@ def require_device(auth: Authenticator, request: Request, device_id: str) -> Non
     request.granted = True
 
 
-def require_service(auth: Authenticator, request: Request, right: Right, path: str) -> None:
+def require_service(auth: Authenticator, request: Request, right: Right, path: str, *, faulty: bool = True) -> None:
     """Check that a request comes from a back end that has a right to an endpoint.
+
+    Args:
+        auth: Knows.
+        request: The request.
+        right: The right.
+        path: The endpoint.
+        faulty: Whether a fault that rejects tokens may befall it.
 
     Raises:
         UnauthorizedError: It does not.
     """
     if request.authorization is None:
         raise UnauthorizedError("the request has no Authorization header")
-    auth.service(request.authorization, right, path)
+    auth.service(request.authorization, right, path, told=faulty)
     request.granted = True

@@ -102,7 +102,8 @@ class Registry:
     def may_write(self, path: str, request: Request) -> bool:
         """Say whether the bearer may write at an address of the registry, and so may have a body kept."""
         try:
-            self._authorize(Right.REGISTRY_WRITE, path, request)
+            # A fault befalls the request when it is answered, and not twice.
+            require_service(self._core.auth, request, Right.REGISTRY_WRITE, path, faulty=False)
         except UnauthorizedError:
             return False
         return True
