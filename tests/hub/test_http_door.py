@@ -137,6 +137,16 @@ def send(hub: LocalHub, *bodies: bytes, device_id: str = DEVICE, ack: Ack | None
         hub._state.send(Message(body, message_id=body.decode(), to=to, ack=ack))
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", QUEUE), ("PUT", "/devices/dev-2")])
+async def test_a_token_that_is_no_text_is_refused_like_any_other(method: str, path: str) -> None:
+    token = b"SharedAccessSignature sr=localhost%2Fdevices%2Fdev-1/\xe9&sig=AAAA&se=9999999999"
+    async with LocalHub() as hub, connection(hub) as stream:
+        await stream.send(
+            f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: ".encode() + token + b"\r\n\r\n"
+        )
+        assert b" 401 " in await stream.receive()
+
+
 async def test_a_poll_takes_one_message_under_a_lock() -> None:
     async with LocalHub() as hub, device(hub) as client:
         assert (await client.ask("GET", QUEUE)).status == 204

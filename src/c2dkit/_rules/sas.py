@@ -118,7 +118,7 @@ def parse(text: str) -> ParsedSas:
     fields = _fields(text[len(SCHEME) :])
     policy = fields.get("skn")
     return ParsedSas(
-        resource_raw=fields["sr"],
+        resource_raw=_resource(fields["sr"]),
         signature=_signature(fields["sig"]),
         expiry=_expiry(fields["se"]),
         policy=None if policy is None else unquote(policy),
@@ -171,6 +171,12 @@ def _fields(text: str) -> dict[str, str]:
         if not fields.get(name):
             raise ValueError(f"the shared access signature has no {name}")
     return fields
+
+
+def _resource(text: str) -> str:
+    if not text.isascii():  # else it may hold what came in and is no text (PEP 383), and cannot have been signed
+        raise ValueError("sr in the shared access signature is not ASCII: percent-encode it")
+    return text
 
 
 def _signature(text: str) -> bytes:

@@ -97,6 +97,7 @@ BROKEN = {
     GOOD.replace("&sig=AAAA", ""): "has no sig",
     GOOD.replace("&se=1", ""): "has no se",
     GOOD + "&se=2": "each field once",
+    GOOD.replace("sr=hub", "sr=hub\udce9"): "sr",
     GOOD.replace("AAAA", "A*AA"): "sig",
     GOOD.replace("AAAA", "AAA"): "sig",
     GOOD.replace("AAAA", "é"): "sig",
