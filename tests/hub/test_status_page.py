@@ -10,6 +10,7 @@ from uuid import uuid4
 import aiohttp
 import anyio
 import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
 
 from c2dkit import DeviceReceiver
 from c2dkit._errors import ClosedError
@@ -17,6 +18,7 @@ from c2dkit._models import Message
 from c2dkit._rules.credentials import ServiceCredential
 from c2dkit.hub import ConnectionEvent, LocalHub
 from c2dkit.hub import _status as status
+from c2dkit.hub._stranger import MAX_BYTES
 from c2dkit.testing.contract._bench import ONCE
 
 if TYPE_CHECKING:
@@ -104,6 +106,21 @@ async def test_a_key_that_is_no_text_is_refused_like_any_other(hub: LocalHub) ->
     with anyio.fail_after(20):
         await stream.send(b"GET /$c2dkit/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \xe9\r\n\r\n")
         assert b" 401 " in await stream.receive()
+    await anyio.aclose_forcefully(stream)
+
+
+async def test_who_has_the_key_may_ask_for_ever_on_one_connection(hub: LocalHub) -> None:
+    stream = await anyio.connect_tcp(
+        "localhost", hub.port, ssl_context=hub.ssl_context(), tls_hostname="localhost", tls_standard_compatible=False
+    )
+    answers, padding = BufferedByteReceiveStream(stream), "x" * 8000
+    question = f"GET {DATA} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key(hub)}\r\nX-Any: {padding}\r\n\r\n"
+    with anyio.fail_after(20):
+        for _ in range(2 * MAX_BYTES // len(question)):
+            await stream.send(question.encode())
+            head = await answers.receive_until(b"\r\n\r\n", 65_536)
+            assert head.startswith(b"HTTP/1.1 200 ")
+            await answers.receive_exactly(int(head.lower().partition(b"content-length:")[2].split()[0]))
     await anyio.aclose_forcefully(stream)
 
 

@@ -32,7 +32,7 @@ class Request:
         host: The ``Host`` header, which a browser takes from the address that it was given; "" for none.
         peer: Who asks.
         body: As it came, empty where the endpoint has no need of one.
-        granted: Whether token or certificate has been found good.
+        granted: Whether token, certificate or key has been found good.
     """
 
     method: str

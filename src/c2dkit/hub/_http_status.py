@@ -82,6 +82,7 @@ class StatusPage:
         shown = (request.authorization or "").removeprefix(SCHEME).encode(errors="surrogateescape")
         if not secrets.compare_digest(shown, self._core.status_key.encode()):
             raise UnauthorizedError("the status needs the key of the address that the hub gave when it started")
+        request.granted = True  # the page asks every second on one connection: more than a stranger may send
         body = json.dumps(status_of(self._core), default=datetime.isoformat).encode()
         return Reply(200, {"Content-Type": "application/json; charset=utf-8", **HEADERS}, body)
 
