@@ -14,6 +14,7 @@ import pytest
 from c2dkit._errors import ConnectionLostError
 from c2dkit._models import Ack, Message
 from c2dkit._protocols import amqp
+from c2dkit._rules import sas
 from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
 from c2dkit._wire import cbs
 from c2dkit._wire.amqp import (
@@ -777,3 +778,15 @@ async def test_the_grace_lets_a_link_outlive_its_token() -> None:
         await client.next(amqp.TransferReceived)
         hub.clock.advance(timedelta(minutes=1))
         await client.next(amqp.LinkDetached, skip=amqp.TransferReceived)
+
+
+async def test_a_token_without_an_end_to_speak_of_may_be_outlived() -> None:
+    grace = HubOptions(token_grace=timedelta(minutes=5))
+    async with LocalHub(options=grace) as hub, connection(hub) as client:
+        device = hub._state.device(DEVICE)
+        last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+        token = sas.sign(f"localhost/devices/{DEVICE}", device.primary_key, last).text
+        session = await client.begin()
+        assert (await client.put_token(session, token)).status_code == 200
+        hub.clock.advance(timedelta(hours=1))
+        await client.receiver(session, device_address(DEVICE))

@@ -11,6 +11,7 @@ import pytest
 
 from c2dkit._models import Ack, FeedbackStatus, Message
 from c2dkit._protocols import mqtt
+from c2dkit._rules import sas
 from c2dkit._rules.credentials import DeviceCredential
 from c2dkit._wire.mqtt import subscription, username
 from c2dkit.hub import HubOptions, LocalHub
@@ -420,3 +421,13 @@ async def test_nothing_is_kept_of_a_connection_that_is_over() -> None:
         await hub.disconnect_all()
         assert hub._core is not None
         assert not hub._core.receivers._devices
+
+
+async def test_a_token_without_an_end_to_speak_of_may_be_outlived() -> None:
+    async with LocalHub(options=HubOptions(token_grace=timedelta(minutes=5))) as hub, connection(hub) as client:
+        key = hub._state.device(DEVICE).primary_key
+        last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+        token = sas.sign(f"localhost/devices/{DEVICE}", key, last).text
+        client.engine.connect(client_id=DEVICE, username=username("localhost", DEVICE), password=token.encode())
+        await client.send()
+        assert await client.next(mqtt.ConnackReceived) == mqtt.ConnackReceived(False, 0)

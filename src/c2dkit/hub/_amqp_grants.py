@@ -68,7 +68,7 @@ class Grants:
         key = (grant.device_id, grant.resource)
         if key not in self._grants and len(self._grants) >= MAX_GRANTS:
             raise ServiceError(f"a connection takes {MAX_GRANTS} tokens", hub_code=403005)
-        self._grants[key] = grant._replace(expires_at=grant.expires_at + self._core.options.token_grace)
+        self._grants[key] = grant.outliving(self._core.options.token_grace)
         self._schedule()
         client = grant.device_id or (grant.policy and grant.policy.name)
         if client:

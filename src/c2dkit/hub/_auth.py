@@ -19,6 +19,7 @@ from c2dkit.hub._issuers import check_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
+    from datetime import timedelta
 
     from c2dkit.hub._certificates import ClientCertificate
     from c2dkit.hub._identities import Device
@@ -56,6 +57,11 @@ class Grant(NamedTuple):
         """The one device that the token is for, or None."""
         parts = self.resource.split("/")
         return parts[2] if self.device_id is None and len(parts) > 2 and parts[1] == "devices" else self.device_id
+
+    def outliving(self, grace: timedelta) -> Grant:
+        """Return the grant with an end that is so much later, or as late as there are dates."""
+        latest = datetime.max.replace(tzinfo=UTC) - grace
+        return self._replace(expires_at=min(self.expires_at, latest) + grace)
 
 
 class Authenticator:

@@ -239,9 +239,8 @@ class MqttVisit:
             self._core.auth.require_certificate(self._certificate, device_id)
             return device_id
         grant = self._core.auth.device(event.password.decode(), device_id)
-        end = grant.expires_at + self._core.options.token_grace
-        self._grant = grant._replace(expires_at=end)
-        self._expiry = self._core.timers.call_at(end, self._expire)
+        self._grant = grant.outliving(self._core.options.token_grace)
+        self._expiry = self._core.timers.call_at(self._grant.expires_at, self._expire)
         return device_id
 
     def _authorize(self) -> None:
