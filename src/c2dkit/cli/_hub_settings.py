@@ -12,7 +12,6 @@ from c2dkit.hub import HubOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import timedelta
 
 __all__ = ["options_of"]
 
@@ -22,8 +21,12 @@ OWN_OPTION: Final = "feedback_interval"
 NAMES: Final = [field.name for field in fields(HubOptions) if field.name != OWN_OPTION]
 
 
-def options_of(settings: Iterable[str], *, feedback_interval: timedelta) -> HubOptions:
+def options_of(settings: Iterable[str], *, feedback_interval: float) -> HubOptions:
     """Read settings: numbers, true and false, and times in seconds or as ISO 8601 has them (``PT1H``).
+
+    Args:
+        settings: Each ``NAME=VALUE``.
+        feedback_interval: In seconds; any number, as the command line may have it.
 
     Raises:
         BadParameter: One cannot be read, is out of its range, is none, or is there twice.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import signal
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -26,6 +26,9 @@ __all__ = ["hub"]
 
 STANDARD_AMQP_PORT = 5671
 STANDARD_MQTT_PORT = 8883
+
+PORT_ERRORS: Final = (errno.EADDRINUSE, errno.EACCES)
+"""What the operating system says of a port that is taken, or that takes privileges."""
 
 
 def hub(
@@ -116,7 +119,7 @@ def hub(
             amqp_port=amqp_port,
             mqtt_port=mqtt_port,
             https_port=https_port,
-            options=options_of(settings or (), feedback_interval=timedelta(seconds=feedback_interval)),
+            options=options_of(settings or (), feedback_interval=feedback_interval),
             registry_file=registry,
             development_key=development_key,
             data_dir=data_dir,
@@ -174,6 +177,10 @@ def _signals() -> Generator[asyncio.Event]:
 
 
 def _explain(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno is not None:
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    if error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if error.errno in PORT_ERRORS:
         return f"{error.strerror}. Other ports: --amqp-port, --mqtt-port, --https-port, where 0 takes a free one."
-    return str(error)
+    return str(error.strerror)
