@@ -18,12 +18,15 @@ from c2dkit._models import Message
 from c2dkit._rules.credentials import ServiceCredential
 from c2dkit.hub import ConnectionEvent, LocalHub
 from c2dkit.hub import _status as status
+from c2dkit.hub._state import HubState
 from c2dkit.hub._stranger import MAX_BYTES
 from c2dkit.testing.contract._bench import ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
+
+    from c2dkit.hub._queue import Entry
 
 DATA = "/$c2dkit/status"
 FILES = {
@@ -230,3 +233,21 @@ async def test_it_shows_no_more_than_some_of_very_many(hub: LocalHub, monkeypatc
     assert (len(document["messages"]), document["message_count"]) == (1, 2)
     assert len(document["events"]) == 200
     assert document["event_count"] > 600
+
+
+async def test_it_looks_into_no_more_queues_than_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    messages = HubState.messages
+
+    def look(state: HubState, device_id: str) -> Sequence[Entry[Message]]:
+        looked.append(device_id)
+        return messages(state, device_id)
+
+    monkeypatch.setattr(HubState, "messages", look)
+    monkeypatch.setattr(status, "MAX_SHOWN", 2)
+    async with LocalHub(devices=[f"d{number}" for number in range(9)]) as hub:
+        send(hub, "d8")
+        document = await read(hub)
+    assert looked == ["d0", "d1"]
+    assert document["message_count"] == 1
+    assert [message["device_id"] for message in document["messages"]] == ["d8"]

@@ -35,7 +35,7 @@ from c2dkit.hub._options import LOCK_DURATION
 from c2dkit.hub._queue import LockQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
     from uuid import UUID
 
@@ -258,6 +258,20 @@ class HubState:
         self.device(device_id)
         self.tick()
         return self._queues[device_id].entries()
+
+    @property
+    def message_count(self) -> int:
+        """How many messages all queues hold, locked ones included."""
+        self.tick()
+        return sum(map(len, self._queues.values()))
+
+    def all_messages(self) -> Iterator[tuple[str, Entry[Message]]]:
+        """Go through what all queues hold, device by device, as `messages` has it; to be read at once."""
+        self.tick()
+        for device_id, queue in self._queues.items():
+            if len(queue):  # a hub may have a million devices, and most of them nothing
+                for entry in queue.entries():
+                    yield device_id, entry
 
     def send(self, message: Message) -> None:
         """Queue a message for the device that ``message.to`` names.

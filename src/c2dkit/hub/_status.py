@@ -12,7 +12,7 @@ from c2dkit._rules.limits import ID_LENGTH
 from c2dkit.hub._event_text import describe, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from c2dkit._models import Message
@@ -33,7 +33,7 @@ def status_of(core: HubCore) -> dict[str, object]:
     now = core.clock.now()
     connections = tuple(core.connections)
     protocols = _protocols(connections)
-    queues = {device_id: core.state.messages(device_id) for device_id in core.state.devices}
+    waiting = core.state.all_messages()
     return {
         "at": now,
         "host": core.front.host,
@@ -43,13 +43,13 @@ def status_of(core: HubCore) -> dict[str, object]:
             "service": core.front.service_connection_string,
             "iothubowner": core.front.owner_connection_string,
         },
-        "device_count": len(queues),
+        "device_count": len(core.state.devices),
         "devices": [
-            _device(core, device, queues[device.device_id], protocols.get(device.device_id, ()))
+            _device(core, device, core.state.messages(device.device_id), protocols.get(device.device_id, ()))
             for device in islice(core.state.devices.values(), MAX_SHOWN)
         ],
-        "message_count": sum(map(len, queues.values())),
-        "messages": list(islice(_messages(queues, now), MAX_SHOWN)),
+        "message_count": core.state.message_count,
+        "messages": [_message(device_id, entry, now) for device_id, entry in islice(waiting, MAX_SHOWN)],
         "connection_count": len(connections),
         "connections": [_connection(each) for each in connections[:MAX_SHOWN]],
         "event_count": core.events.count,
@@ -79,12 +79,6 @@ def _device(core: HubCore, device: Device, queue: Sequence[Entry[Message]], conn
         "locked": sum(entry.lock_token is not None for entry in queue),
         "connection_string": core.front.device_connection_string(device.device_id),
     }
-
-
-def _messages(queues: Mapping[str, Sequence[Entry[Message]]], now: datetime) -> Iterator[object]:
-    for device_id, queue in queues.items():
-        for entry in queue:
-            yield _message(device_id, entry, now)
 
 
 def _message(device_id: str, entry: Entry[Message], now: datetime) -> object:
