@@ -37,6 +37,8 @@ PROGRAMS = {
 }
 HEADERS = ("python3-dev", "libssl-dev")
 NEEDS_HUB = ("hub", "test_tls.py", "transports/test_https.py")
+# What these look for is not in the dependencies: engines and rules have none, and the rest takes long.
+NOT_OF_DEPENDENCIES = ("typing", "chaos", "durability", "certify", "docs", "unit/protocols", "unit/rules")
 PYTHON_STRANGERS = ("python-qpid-proton", "paho-mqtt==1.6.1", "selenium>=4.25")
 NODE_STRANGERS = (
     "azure-iot-device",
@@ -120,8 +122,7 @@ def minimums(session: nox.Session) -> None:
     session.install(*oldest, "-e", f"{ROOT}[hub,cli]")
     session.install(*TEST_TOOLS)
     session.run("uv", "pip", "list", "--quiet", external=True)
-    # Kills and chaos take long, and what they look for is not in the dependencies.
-    without = [f"--ignore=tests/{name}" for name in ("typing", "chaos", "durability")]
+    without = [f"--ignore=tests/{name}" for name in NOT_OF_DEPENDENCIES]
     session.run("python", "-m", "pytest", *without, *(session.posargs or WORKERS))
 
 
