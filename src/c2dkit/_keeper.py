@@ -55,7 +55,7 @@ class Keeper(Generic[LinkT]):
         self._well_since = 0.0
         self._poll_at = 0.0
         self._link: LinkT | None = None
-        self._error: C2dError | None = None
+        self._error: Exception | None = None
         self._changed = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
 
@@ -72,7 +72,7 @@ class Keeper(Generic[LinkT]):
         """
         try:
             self._link = await (self._open() if patient else self._open_link())
-        except C2dError as error:
+        except Exception as error:
             self._end(error)
             raise
         self._now_connected()
@@ -135,7 +135,7 @@ class Keeper(Generic[LinkT]):
                 await asyncio.sleep(delay)
                 self._link = link = await self._open()
                 self._tell()
-        except C2dError as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits must learn why nothing comes, of a bug as well
             self._end(error)
 
     async def _open(self) -> LinkT:
@@ -170,13 +170,23 @@ class Keeper(Generic[LinkT]):
         self.connection.change(ConnectionStatus(ConnectionState.RETRYING, error, self._backoff.tries))
         return delay
 
-    def _end(self, error: C2dError) -> None:
+    def _end(self, error: Exception) -> None:
         if self._error is None:
             self._error = error
-            cause = None if isinstance(error, ClosedError) else error
-            self.connection.change(ConnectionStatus(ConnectionState.CLOSED, cause))
+            self.connection.change(ConnectionStatus(ConnectionState.CLOSED, _cause(error)))
             self._tell()
 
     def _tell(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _cause(error: Exception) -> C2dError | None:
+    """Return the cause to show for an end."""
+    if isinstance(error, ClosedError):
+        return None
+    if isinstance(error, C2dError):
+        return error
+    cause = C2dError(f"the retry policy or the transport failed with {type(error).__name__}")
+    cause.__cause__ = error
+    return cause

@@ -10,7 +10,15 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from c2dkit import ClosedError, ConnectError, ConnectionLostError, ConnectionState, RetryPolicy, UnauthorizedError
+from c2dkit import (
+    C2dError,
+    ClosedError,
+    ConnectError,
+    ConnectionLostError,
+    ConnectionState,
+    RetryPolicy,
+    UnauthorizedError,
+)
 from c2dkit._keeper import Keeper
 from c2dkit.transports import Ending
 
@@ -183,6 +191,32 @@ async def test_a_link_that_lasted_begins_the_tries_anew() -> None:
             link.ending.come(LOST)
             assert (await keeper.connection.wait_for(ConnectionState.RETRYING)).tries == 1
             link = await keeper.link(after=link)
+
+
+async def test_a_function_retries_that_fails_ends_the_waiting_with_its_error() -> None:
+    broken = ZeroDivisionError()
+
+    def retries(_: C2dError) -> bool:
+        raise broken
+
+    async with keeping(hub := Hub(), RetryPolicy(retries=retries)) as keeper:
+        link = await keeper.link()
+        link.ending.come(LOST)
+        with pytest.raises(ZeroDivisionError):
+            await keeper.link(after=link)
+        cause = keeper.connection.status.cause
+        assert cause is not None
+        assert cause.__cause__ is broken
+    assert len(hub.links) == 1
+
+
+async def test_an_opening_that_fails_by_a_bug_ends_the_waiting_with_its_error() -> None:
+    async with keeping(hub := Hub()) as keeper:
+        link = await keeper.link()
+        hub.failures.append(ZeroDivisionError())
+        link.ending.come(LOST)
+        with pytest.raises(ZeroDivisionError):
+            await keeper.link(after=link)
 
 
 async def test_a_planned_end_is_no_failure() -> None:
