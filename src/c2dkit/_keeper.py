@@ -72,8 +72,9 @@ class Keeper(Generic[LinkT]):
         """
         try:
             self._link = await (self._open() if patient else self._open_link())
-        except Exception as error:
-            self._end(error)
+        except BaseException as error:
+            # Cancelled, too: whoever follows the connection would wait for ever.
+            self._end(error if isinstance(error, Exception) else ClosedError("the opening was cancelled"))
             raise
         self._now_connected()
         self._keeping = asyncio.create_task(self._keep(self._link))

@@ -104,6 +104,20 @@ async def test_the_first_opening_is_tried_once() -> None:
     assert keeper.connection.status.cause is busy
 
 
+async def test_whoever_follows_the_connection_learns_that_the_opening_was_cancelled() -> None:
+    async def open_link() -> Link:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    keeper = Keeper(open_link, SOON)
+    with anyio.fail_after(20):
+        with anyio.move_on_after(0.01):
+            await keeper.start()
+        assert (await keeper.connection.wait_for(ConnectionState.CLOSED)).cause is None
+        with pytest.raises(ClosedError):
+            await keeper.link()
+
+
 async def test_whoever_waits_gets_the_error_that_does_not_pass() -> None:
     hub = Hub()
     async with keeping(hub) as keeper:
