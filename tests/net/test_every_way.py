@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from c2dkit import (
@@ -16,8 +17,10 @@ from c2dkit import (
     FeedbackStatus,
     FeedbackStream,
     InvalidInputError,
+    ServiceCredential,
     UnauthorizedError,
 )
+from c2dkit.transports import AmqpServiceTransport
 
 from .conftest import ConnectProxy, serving
 
@@ -118,3 +121,18 @@ async def test_the_environment_names_no_proxy(hub: LocalHub, monkeypatch: pytest
 @pytest.mark.parametrize("transport", DEVICE_TRANSPORTS)
 async def test_a_transport_says_its_name(hub: LocalHub, transport: str) -> None:
     assert device(hub, transport, None)._transport.name == transport
+
+
+@pytest.mark.parametrize("transport", SERVICE_TRANSPORTS)
+async def test_a_connection_that_its_last_user_closes_is_not_joined(hub: LocalHub, transport: str) -> None:
+    credential = ServiceCredential.from_connection_string(hub.service_connection_string)
+    shared = AmqpServiceTransport(credential, ssl_context=hub.ssl_context(), websocket=transport == "amqp-ws")
+    for turns in range(6):
+        async with anyio.create_task_group() as tasks:
+            first = await CloudSender(shared).__aenter__()
+            tasks.start_soon(first.__aexit__, None, None, None)
+            for _ in range(turns):
+                await anyio.lowlevel.checkpoint()
+            async with CloudSender(shared) as second:
+                await second.send("dev-1", "hello")
+    assert hub.queue_depth("dev-1") == 6

@@ -37,7 +37,7 @@ class Sharing(Generic[ClientT]):
     async def joining(self) -> AsyncGenerator[tuple[ClientT, Leave]]:
         """Count one more user of the connection, who has to call ``Leave`` once; undone if the body fails."""
         async with self._connecting:
-            if self._shared is None or self._shared.client.error is not None:
+            if self._shared is None or self._shared.over:
                 self._shared = _Shared(await self._connect())
             shared = self._shared
             shared.users += 1
@@ -52,6 +52,11 @@ class _Shared(Generic[ClientT]):
     def __init__(self, client: ClientT) -> None:
         self.client = client
         self.users = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody can join any more: the connection has ended, or its last user is closing it."""
+        return self.client.error is not None or self.users == 0
 
     async def leave(self) -> None:
         self.users -= 1
