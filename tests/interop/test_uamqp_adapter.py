@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 import pytest
 import uamqp
 from uamqp import errors
@@ -175,6 +176,19 @@ async def test_each_settlement_and_its_feedback(hub: LocalHub) -> None:
     assert (rejected.original_message_id, rejected.status) == ("rejected", FeedbackStatus.REJECTED)
     assert (again.message_id, again.delivery_count) == ("abandoned", 1)
     await until(lambda: hub.connection_count == 0)
+
+
+async def test_a_connection_that_its_last_user_closes_is_not_joined(hub: LocalHub) -> None:
+    shared = service(hub)
+    for turns in range(6):
+        async with anyio.create_task_group() as tasks:
+            first = await CloudSender(shared, retry=ONCE).__aenter__()
+            tasks.start_soon(first.__aexit__, None, None, None)
+            for _ in range(turns):
+                await anyio.lowlevel.checkpoint()
+            async with CloudSender(shared, retry=ONCE) as second:
+                await second.send("dev-1", b"x")
+    assert hub.queue_depth("dev-1") == 6
 
 
 async def test_an_abandoned_batch_of_feedback_comes_again(hub: LocalHub) -> None:
