@@ -108,8 +108,8 @@ class Keeper(Generic[LinkT]):
         now = asyncio.get_running_loop().time()
         if self._poll_at <= now:
             self._poll_at = now + self._fail(error)
+        link.ending.went_well = self._now_connected
         await asyncio.sleep(self._poll_at - now)
-        self._now_connected()
         return await self.link()
 
     async def close(self, error: ClosedError) -> None:
@@ -150,8 +150,9 @@ class Keeper(Generic[LinkT]):
                 return link
 
     def _now_connected(self) -> None:
-        self._well_since = asyncio.get_running_loop().time()
-        self.connection.change(CONNECTED)
+        if self.connection.state is not ConnectionState.CONNECTED:
+            self._well_since = asyncio.get_running_loop().time()
+            self.connection.change(CONNECTED)
 
     def _renew(self, error: C2dError) -> float:
         """Return that there is nothing to wait for: the link has made room for one with a fresh token."""

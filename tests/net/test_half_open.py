@@ -14,6 +14,7 @@ import pytest
 
 from c2dkit import (
     CloudSender,
+    ConnectError,
     ConnectionLostError,
     ConnectionState,
     DeviceReceiver,
@@ -30,6 +31,8 @@ from .conftest import ConnectProxy, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
+
+    from anyio.abc import ByteStream
 
     from c2dkit._connection import Connection
     from c2dkit.hub import LocalHub
@@ -199,3 +202,20 @@ async def test_a_poll_over_https(hub: LocalHub, monkeypatch: pytest.MonkeyPatch)
         proxy.lose()
         with pytest.raises(ConnectionLostError):
             await anext(receiver)
+
+
+async def test_a_hub_that_answers_no_poll_is_given_up_at_the_deadline(hub: LocalHub) -> None:
+    async def late(_: ByteStream) -> None:
+        await anyio.sleep(0.06)  # later than the longest delay, as a time-out is
+
+    step = timedelta(milliseconds=50)
+    retry = RetryPolicy(first_delay=step, max_delay=step, deadline=10 * step)
+    async with serving(late) as peer:
+        string = hub.device_connection_string("dev-1").replace(f":{hub.port};", f":{peer.port};")
+        receiver = DeviceReceiver.from_connection_string(
+            string, transport="https", ssl_context=hub.ssl_context(), retry=retry
+        )
+        async with receiver:
+            with pytest.raises(ConnectError):
+                await anext(receiver)
+            assert receiver.connection.state is ConnectionState.CLOSED

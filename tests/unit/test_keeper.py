@@ -166,11 +166,24 @@ async def test_a_link_that_polls_is_asked_again() -> None:
     async with keeping(hub) as keeper:
         link = await keeper.link()
         assert await keeper.recover(link, LOST) is link
+        assert keeper.connection.status.tries == 1
+        link.ending.went_well()
         assert keeper.connection.state is ConnectionState.CONNECTED
         with pytest.raises(UnauthorizedError):
             await keeper.recover(link, REFUSED)
         assert not link.closed
     assert keeper.connection.status.cause is REFUSED
+
+
+async def test_polls_that_fail_late_are_one_row_of_tries_until_one_goes_well() -> None:
+    async with keeping(Hub()) as keeper:  # whose longest delay is 0: whatever was connected has lasted
+        link = await keeper.link()
+        for tries in (1, 2, 3):
+            await keeper.recover(link, LOST)
+            assert keeper.connection.status.tries == tries
+        link.ending.went_well()
+        await keeper.recover(link, LOST)
+        assert keeper.connection.status.tries == 1
 
 
 async def test_tasks_whose_polls_fail_together_wait_together() -> None:

@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from c2dkit._errors import C2dError
 
 __all__ = ["Ending"]
@@ -14,7 +16,9 @@ __all__ = ["Ending"]
 class Ending:
     """The end of one link: to be looked at, and to be waited for.
 
-    A link makes one for itself, calls ``come`` when it is over, and shows it as its ``ending``.
+    A link makes one for itself, calls ``come`` when it is over, and shows it as its ``ending``. One that polls calls
+    ``went_well`` after each poll that did: it has not ended with one that failed, so only this says that it is well
+    again.
     """
 
     def __init__(self) -> None:
@@ -22,6 +26,8 @@ class Ending:
         """The error with which the link has ended; None while it lasts."""
         self.planned: bool = False
         """Whether the link has ended itself so that another signs in anew, with a fresh token: that is no failure."""
+        self.went_well: Callable[[], None] = lambda: None
+        """For a link that polls to call; set by whoever wants to know."""
         self._over = asyncio.Event()
 
     def come(self, error: C2dError, *, planned: bool = False) -> bool:

@@ -78,6 +78,7 @@ class Poller(Generic[ItemT]):
             item = await self._poll()
         finally:
             self._polling = False
+        self.ending.went_well()
         if item is not None:
             self._mailbox.put(item)
         self._empty_polls = self._empty_polls + 1 if item is None else 0

@@ -81,7 +81,7 @@ class DeviceLink(Protocol):
         Raises:
             C2dError: The link has ended, or ends while waiting. What had arrived and was not handed over is dropped:
                 it can no longer be settled, and the hub delivers it again. A link that polls has not ended with a poll
-                that failed: ``receive`` may be called again.
+                that failed: ``receive`` may be called again. See ``Ending``.
             ClosedError: ``close`` was called.
         """
         ...
