@@ -186,7 +186,8 @@ class CloudSender:
             DeviceNotFoundError: The hub has no such device, or it is disabled.
             DeviceQueueFullError: The device's queue holds as many messages as the error's ``depth`` says.
             ServiceError: Another refusal of the hub.
-            OutcomeUnknownError: The connection ended before the hub answered, and ``resend_unknown`` is False.
+            OutcomeUnknownError: The connection ended before the hub answered, and ``resend_unknown`` is False, or no
+                later try succeeded; then ``__cause__`` is why.
             LinkError: There was no connection for as long as the retry policy tries.
         """
         self._check(ServiceOperation.SEND)
@@ -309,21 +310,29 @@ class CloudSender:
 
     async def _deliver(self, message: Message, *, resend_unknown: bool) -> None:
         backoff = Backoff(self._retry)
-        link = await self._keeper.link()
-        while True:
-            try:
-                return await link.send(message)
-            except OutcomeUnknownError as unknown:
-                if not resend_unknown:
-                    raise
-                error: C2dError = unknown
-            except C2dError as failure:
-                error = failure
-            delay = backoff.delay(error, asyncio.get_running_loop().time())
-            if delay is None:
-                raise error
-            await asyncio.sleep(delay)
-            link = await self._keeper.link(after=link if link.ending.error else None)
+        unknown: OutcomeUnknownError | None = None
+        try:
+            link = await self._keeper.link()
+            while True:
+                try:
+                    return await link.send(message)
+                except OutcomeUnknownError as cut_off:
+                    if not resend_unknown:
+                        raise
+                    error: C2dError = cut_off
+                    unknown = cut_off
+                except C2dError as failure:
+                    error = failure
+                delay = backoff.delay(error, asyncio.get_running_loop().time())
+                if delay is None:
+                    raise error
+                await asyncio.sleep(delay)
+                link = await self._keeper.link(after=link if link.ending.error else None)
+        except C2dError as last:
+            # That the last try failed says nothing of the one before, whose message may be in the queue.
+            if unknown is None or last is unknown:
+                raise
+            raise OutcomeUnknownError(f"{unknown}; the next try failed: {last}") from last
 
 
 def _expiry(now: datetime, expires_in: timedelta | None, expires_at: datetime | None) -> datetime | None:

@@ -17,6 +17,7 @@ from c2dkit import (
     ConnectError,
     ConnectionLostError,
     ConnectionState,
+    DeviceQueueFullError,
     DeviceReceiver,
     FeedbackStream,
     MessageLockLostError,
@@ -219,3 +220,18 @@ async def test_a_hub_that_answers_no_poll_is_given_up_at_the_deadline(hub: Local
             with pytest.raises(ConnectError):
                 await anext(receiver)
             assert receiver.connection.state is ConnectionState.CLOSED
+
+
+async def test_a_resend_that_is_refused_leaves_it_unknown_what_became_of_the_first(hub: LocalHub) -> None:
+    string, trust = hub.service_connection_string, hub.ssl_context()
+    async with (
+        lossy() as (proxy, url),
+        CloudSender.from_connection_string(string, ssl_context=trust, proxy=url, retry=SOON) as sender,
+    ):
+        for _ in range(49):
+            await sender.send("dev-1", "x")
+        proxy.lose(to_hub=False)
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await sender.send("dev-1", "the last for which there is room", resend_unknown=True)
+    assert isinstance(caught.value.__cause__, DeviceQueueFullError)
+    assert hub.queue_depth("dev-1") == 50
