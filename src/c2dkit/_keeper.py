@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from c2dkit._connection import Connection, ConnectionState, ConnectionStatus
@@ -109,8 +110,17 @@ class Keeper(Generic[LinkT]):
         if self._poll_at <= now:
             self._poll_at = now + self._fail(error)
         link.ending.went_well = self._now_connected
-        await asyncio.sleep(self._poll_at - now)
+        await self.pause(self._poll_at - now)
         return await self.link()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait before a try; no longer once there will be no other link.
+
+        Cancellation: safe.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.connection.wait_for(ConnectionState.CLOSED)
 
     async def close(self, error: ClosedError) -> None:
         """Close the link and open no other; whoever waits gets ``error``. Idempotent."""

@@ -326,7 +326,7 @@ class CloudSender:
                 delay = backoff.delay(error, asyncio.get_running_loop().time())
                 if delay is None:
                     raise error
-                await asyncio.sleep(delay)
+                await self._keeper.pause(delay)
                 link = await self._keeper.link(after=link if link.ending.error else None)
         except C2dError as last:
             # That the last try failed says nothing of the one before, whose message may be in the queue.

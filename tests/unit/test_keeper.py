@@ -161,6 +161,18 @@ async def test_closing_ends_the_wait_for_another_link() -> None:
     assert keeper.connection.status.cause is None
 
 
+async def test_closing_ends_the_wait_for_another_poll() -> None:
+    policy = RetryPolicy(first_delay=timedelta(days=1), max_delay=timedelta(days=1), deadline=None)
+
+    async def wait() -> None:
+        with pytest.raises(ClosedError):
+            await keeper.recover(hub.links[0], LOST)
+
+    async with anyio.create_task_group() as tasks, keeping(hub := Hub(), policy) as keeper:
+        tasks.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+
+
 async def test_a_link_that_polls_is_asked_again() -> None:
     hub = Hub()
     async with keeping(hub) as keeper:
