@@ -50,7 +50,8 @@ class DeadLetter:
         """Make one of a message, now."""
         return cls(
             message_id=message.message_id,
-            reason=reason[:REASON_LENGTH],
+            # The text of an error may have what is no Unicode, of a file's name for one; no file takes that.
+            reason=reason.encode("utf-8", "backslashreplace").decode()[:REASON_LENGTH],
             at=datetime.now(UTC),
             body=message.body[:MESSAGE_BYTES],
             content_type=message.content_type,

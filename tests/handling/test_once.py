@@ -101,6 +101,19 @@ async def test_dead_letters_that_fail_end_the_run_and_the_message_stays(device: 
         assert device.waiting() == [(sent, 0)]
 
 
+async def test_a_reason_that_is_no_unicode_is_written(device: Device, tmp_path: Path) -> None:
+    sent = device.send()
+
+    async def handle(_: ReceivedMessage[object]) -> None:
+        raise ValueError("cannot read bad\udcff")  # how Python spells a file's name that is not UTF-8
+
+    async with SqliteDeadLetters(tmp_path / "letters") as letters, device.receiver() as receiver:
+        async with running(receiver.run(handle, on_error="dead-letter", dead_letters=letters)):
+            await until(lambda: device.waiting() == [])
+        (letter,) = await letters.letters()
+    assert (letter.message_id, letter.reason) == (sent, "ValueError: cannot read bad\\udcff")
+
+
 async def test_an_error_at_the_end_is_logged_where_it_cannot_be_raised(
     device: Device, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
