@@ -16,6 +16,7 @@ from c2dkit import (
     DeviceReceiver,
     FeedbackStatus,
     FeedbackStream,
+    InvalidMessageError,
     OutcomeOverdueError,
     OutcomePolicy,
     RetryPolicy,
@@ -146,6 +147,21 @@ async def test_asked_after_it_was_due_a_record_still_has_its_time(hub: LocalHub)
         receipt = await finished(hub, back_end)
         receipt._expected.due = 0.0
         assert (await receipt.outcome()).status is FeedbackStatus.SUCCESS
+
+
+@pytest.mark.parametrize("policy", [OutcomePolicy(default_ttl=timedelta.max), OutcomePolicy(grace=timedelta.max)])
+async def test_who_would_wait_for_ever_gets_a_receipt(hub: LocalHub, policy: OutcomePolicy) -> None:
+    async with sender(hub, outcomes=policy) as back_end:
+        receipt = await back_end.send("dev-1", "x", ack="full")
+        await complete(hub)
+        assert (await receipt.outcome()).status is FeedbackStatus.SUCCESS
+
+
+@pytest.mark.parametrize("expires_in", [timedelta.min, timedelta(0), timedelta.max])
+async def test_an_expiry_that_no_hub_takes_is_refused(hub: LocalHub, expires_in: timedelta) -> None:
+    async with sender(hub) as back_end:
+        with pytest.raises(InvalidMessageError):
+            await back_end.send("dev-1", "x", expires_in=expires_in)
 
 
 async def test_overdue_for_want_of_a_connection_says_so() -> None:

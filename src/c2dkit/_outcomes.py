@@ -75,7 +75,8 @@ class Outcomes:
     ) -> Receipt:
         """Return the receipt of a message that the hub has queued just now."""
         left = self._policy.default_ttl if expires_at is None else expires_at - datetime.now(UTC)
-        expected.due = asyncio.get_running_loop().time() + (left + self._policy.grace).total_seconds()
+        # In seconds, whose sum has no bound: the message is queued, so nothing may be raised here.
+        expected.due = asyncio.get_running_loop().time() + left.total_seconds() + self._policy.grace.total_seconds()
         return Receipt(
             message_id=message_id,
             device_id=device_id,

@@ -342,4 +342,10 @@ def _expiry(now: datetime, expires_in: timedelta | None, expires_at: datetime | 
         raise InvalidMessageError(
             "give expires_in or expires_at, not both", field="expires_in", limit="one of the two", actual="both"
         )
-    return now + expires_in
+    try:
+        return now + expires_in
+    except OverflowError:
+        limit = "1 minute to 2 days"
+        raise InvalidMessageError(
+            f"expires_in must be {limit}, not {expires_in}", field="expires_in", limit=limit, actual=expires_in
+        ) from None
