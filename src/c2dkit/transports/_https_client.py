@@ -140,12 +140,16 @@ class HttpsClient:
         return URL(f"{self._origin}{path}?{parameters}", encoded=True)
 
     async def _exchange(self, method: str, url: URL, max_bytes: int, doing: str, *, changes: bool) -> Answer:
-        headers = await self._authorization.headers()
         attempt = _Attempt(once=changes)
         error: C2dError
         try:
             async with self._session.request(
-                method, url, headers=headers, allow_redirects=False, trace_request_ctx=attempt, **self._proxy
+                method,
+                url,
+                headers=await self._authorization.headers(),  # no variable, which a traceback may show with its value
+                allow_redirects=False,
+                trace_request_ctx=attempt,
+                **self._proxy,
             ) as response:
                 body = await _read(response, max_bytes, self.host)
                 return Answer(response.status, response.headers, body)

@@ -72,7 +72,16 @@ def error_from_aiohttp(error: Exception, *, host: str, sent: bool, changes: bool
     mapped = certificate_refusal(error, host=host) or _mapped(error, host, sent=sent, changes=changes, doing=doing)
     if not isinstance(error, aiohttp.ClientResponseError):  # its repr shows the request's headers, token included
         mapped.__cause__ = error
+    _forget_frames(error)
     return mapped
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Drop aiohttp's frames: they have the request's headers, and what prints a traceback may print variables."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
 
 
 def _mapped(error: Exception, host: str, *, sent: bool, changes: bool, doing: str) -> C2dError:
