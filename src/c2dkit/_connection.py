@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
+from c2dkit._frames import forget_frames
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
@@ -105,6 +107,9 @@ class Connection:
         """Move to another status; for the owner. Nothing follows ``CLOSED``."""
         if status == self.status or self.state is ConnectionState.CLOSED:
             return
+        # The last cause may still be raised. Those before are only looked at, and would keep their connections alive.
+        if self.status.cause is not status.cause:
+            forget_frames(self.status.cause)
         self._history.append(status)
         self._count += 1
         self._changed.set()

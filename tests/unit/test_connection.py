@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+from weakref import ref
+
 import anyio
 import pytest
 
@@ -110,3 +113,25 @@ async def test_one_connection_follows_another() -> None:
     follower.change(ConnectionStatus(ConnectionState.CLOSED))
     leader.change(ConnectionStatus(ConnectionState.RETRYING))
     assert (follower.state, late.state) == (ConnectionState.CLOSED, ConnectionState.RETRYING)
+
+
+def test_a_cause_that_is_past_keeps_nothing_alive() -> None:
+    class Stream:
+        """What a frame has that reads from it."""
+
+    def lose() -> tuple[ConnectionLostError, ref[Stream]]:
+        stream = Stream()
+        error = ConnectionLostError("gone")
+        try:
+            int("none")
+        except ValueError as broken:
+            error.__cause__ = broken
+        return error, ref(stream)
+
+    cause, stream = lose()
+    connection = Connection()
+    connection.change(ConnectionStatus(ConnectionState.RETRYING, cause))
+    assert stream() is not None  # it may still be raised
+    connection.change(ConnectionStatus(ConnectionState.CONNECTED))
+    gc.collect()
+    assert stream() is None

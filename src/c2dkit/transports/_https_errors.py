@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 
 from c2dkit._errors import C2dError, ConnectError, ConnectionLostError, OutcomeUnknownError, PeerProtocolError
+from c2dkit._frames import forget_frames
 from c2dkit._tls import certificate_refusal
 
 if TYPE_CHECKING:
@@ -72,16 +73,8 @@ def error_from_aiohttp(error: Exception, *, host: str, sent: bool, changes: bool
     mapped = certificate_refusal(error, host=host) or _mapped(error, host, sent=sent, changes=changes, doing=doing)
     if not isinstance(error, aiohttp.ClientResponseError):  # its repr shows the request's headers, token included
         mapped.__cause__ = error
-    _forget_frames(error)
+    forget_frames(error)  # aiohttp's have the request's headers, and what prints a traceback may print variables
     return mapped
-
-
-def _forget_frames(error: BaseException) -> None:
-    """Drop aiohttp's frames: they have the request's headers, and what prints a traceback may print variables."""
-    link: BaseException | None = error
-    while link is not None:
-        link.__traceback__ = None
-        link = link.__cause__ or link.__context__
 
 
 def _mapped(error: Exception, host: str, *, sent: bool, changes: bool, doing: str) -> C2dError:
