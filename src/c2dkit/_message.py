@@ -6,7 +6,13 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from c2dkit._errors import AlreadySettledError, MessageLockLostError, UnsupportedSettlementError
+from c2dkit._errors import (
+    AlreadySettledError,
+    C2dError,
+    MessageLockLostError,
+    OutcomeUnknownError,
+    UnsupportedSettlementError,
+)
 from c2dkit._rules.limits import LOCK_DURATION
 from c2dkit._rules.settlement import Settlement, SettlementEvent, SettlementState, next_state
 
@@ -149,7 +155,10 @@ class ReceivedMessage(Generic[PayloadT_co]):
 
     @property
     def settlement(self) -> Settlement | None:
-        """What the application has said of the message, whether or not the hub has confirmed it; None while held."""
+        """What the application has said of the message, whether or not the hub has confirmed it; None while held.
+
+        None again where the hub has refused for now, as after a ``ThrottledError``.
+        """
         return self._settlement
 
     async def complete(self) -> None:
@@ -164,6 +173,8 @@ class ReceivedMessage(Generic[PayloadT_co]):
             AlreadySettledError: It has been settled before.
             MessageLockLostError: The lock is gone, by time or with the connection.
             OutcomeUnknownError: The connection ended before the hub confirmed.
+            C2dError: On HTTPS, another error: the hub could not be asked, or has refused. The message is held as
+                before, so it may be settled while its lock lasts.
         """
         await self._settle(Settlement.COMPLETE)
 
@@ -198,6 +209,12 @@ class ReceivedMessage(Generic[PayloadT_co]):
             event = SettlementEvent.CONFIRMED
         except MessageLockLostError:
             event = SettlementEvent.LOCK_REFUSED
+            raise
+        except OutcomeUnknownError:
+            raise
+        except C2dError:
+            event = SettlementEvent.REFUSED
+            self._settlement = None
             raise
         finally:
             self._state = next_state(self._state, event)

@@ -47,6 +47,8 @@ class SettlementEvent(StrEnum):
     """The application asked for a settlement."""
     CONFIRMED = "confirmed"
     """The wire has done all it can: the hub confirmed, or it never does on this wire."""
+    REFUSED = "refused"
+    """The hub has not been told, or has refused for now: the message is held as before."""
     LOCK_REFUSED = "lock-refused"
     """The hub says that the lock is gone."""
     LINK_LOST = "link-lost"
@@ -62,6 +64,7 @@ TRANSITIONS: Final[Mapping[tuple[SettlementState, SettlementEvent], SettlementSt
     (_S.HELD, _E.ASKED): _S.SETTLING,
     (_S.HELD, _E.LINK_LOST): _S.LOCK_LOST,
     (_S.SETTLING, _E.CONFIRMED): _S.SETTLED,
+    (_S.SETTLING, _E.REFUSED): _S.HELD,
     (_S.SETTLING, _E.LOCK_REFUSED): _S.LOCK_LOST,
     (_S.SETTLING, _E.LINK_LOST): _S.UNKNOWN,
     (_S.SETTLING, _E.CUT_OFF): _S.UNKNOWN,

@@ -81,7 +81,7 @@ class Inbox(LinkHandler, Generic[ItemT]):
         Cancellation: the hub may or may not have been told.
 
         Raises:
-            MessageLockLostError: The lock is gone, by the hub's word or with the link.
+            MessageLockLostError: The lock is gone, by the hub's word or with the link, or the hub has refused.
             OutcomeUnknownError: The link ended before the hub confirmed.
         """
         if self.ending.error is not None:
@@ -96,7 +96,11 @@ class Inbox(LinkHandler, Generic[ItemT]):
         state = await self._client.outcome(confirmed, doing="a settlement")
         # The hub repeats the outcome, or answers with rejected and an error where it refuses (seen in the .NET SDK).
         if isinstance(state, amqp.Rejected) and state.error is not None:
-            raise amqp_errors.error_from_amqp(state.error, doing=f"the hub did not {settlement.value} the message")
+            refusal = amqp_errors.error_from_amqp(state.error, doing=f"the hub did not {settlement.value} the message")
+            if isinstance(refusal, MessageLockLostError):
+                raise refusal
+            # The delivery is settled for the session (part 3, 3.4), so whatever the reason, nothing more can be said.
+            raise MessageLockLostError(str(refusal)) from refusal
 
     def on_update(self, event: amqp.DeliveryUpdated) -> None:
         """Hand the hub's confirmation to the task that settles."""

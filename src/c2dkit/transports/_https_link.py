@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import anyio
 
-from c2dkit._errors import C2dError, ClosedError, MessageLockLostError, PeerProtocolError
+from c2dkit._errors import C2dError, ClosedError, MessageLockLostError, OutcomeUnknownError, PeerProtocolError
 from c2dkit._rules.limits import DEVICE_QUEUE_DEPTH
 from c2dkit._rules.settlement import Settlement
 from c2dkit._wire import https as wire
@@ -95,7 +95,13 @@ class LockedQueue(Generic[ItemT]):
         if self._closed:
             raise MessageLockLostError(f"the {self._what} was given back at the close; the hub delivers it again")
         self._held.pop(lock_token, None)
-        await self._send(lock_token, settlement)
+        try:
+            await self._send(lock_token, settlement)
+        except (MessageLockLostError, OutcomeUnknownError):
+            raise
+        except C2dError:
+            self._hold(lock_token)
+            raise
 
     async def _send(self, lock_token: str, settlement: Settlement) -> None:
         request = wire.settlement_request(self._path, lock_token, settlement)

@@ -89,13 +89,15 @@ class DeviceLink(Protocol):
     async def settle(self, delivery: Delivery, settlement: Settlement) -> None:
         """Tell the hub what became of a message and wait for as much confirmation as the wire has.
 
-        Only called with a settlement in the transport's ``settlements``, and once for a delivery.
+        Only called with a settlement in the transport's ``settlements``, and not again for a delivery that is settled,
+        or may be.
 
         Cancellation: the hub may or may not have been told.
 
         Raises:
             MessageLockLostError: The hub no longer holds the lock, or the link had ended before the call.
             OutcomeUnknownError: The link ended between sending and confirmation.
+            C2dError: Another one: nothing has changed at the hub, and the delivery may be settled as before.
         """
         ...
 
