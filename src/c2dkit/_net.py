@@ -9,7 +9,7 @@ import anyio
 from anyio.streams.tls import TLSStream
 
 from c2dkit._errors import ConnectError
-from c2dkit._proxy import open_tunnel
+from c2dkit._proxy import open_tunnel, why_not_connected
 from c2dkit._tls import certificate_refusal
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ async def open_tls(
     except (OSError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
         if refusal := certificate_refusal(error, host=peer):
             raise refusal from error
-        raise ConnectError(f"cannot connect to {peer}: {str(error) or type(error).__name__}") from error
+        raise ConnectError(f"cannot connect to {peer}: {why_not_connected(error)}") from error
 
 
 async def _encrypt(stream: ByteStream, host: str, context: ssl.SSLContext) -> ByteStream:

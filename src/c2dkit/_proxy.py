@@ -7,10 +7,11 @@ off, so the application names it, and no variable that was set for another progr
 from __future__ import annotations
 
 import base64
+import os
 import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict, cast
 from urllib.parse import unquote
 
 import anyio
@@ -20,7 +21,7 @@ from c2dkit._errors import ConnectError, InvalidInputError
 if TYPE_CHECKING:
     from anyio.abc import ByteStream
 
-__all__ = ["AiohttpProxy", "Proxy", "aiohttp_proxy", "host_and_port", "open_tunnel"]
+__all__ = ["AiohttpProxy", "Proxy", "aiohttp_proxy", "host_and_port", "open_tunnel", "why_not_connected"]
 
 MAX_ANSWER_BYTES: Final = 16_384
 """How long a proxy's answer may be, up to the empty line at its end."""
@@ -125,7 +126,7 @@ async def open_tunnel(proxy: Proxy, host: str, port: int) -> ByteStream:
     try:
         stream = await anyio.connect_tcp(proxy.host, proxy.port)
     except OSError as error:
-        raise ConnectError(f"cannot connect to the proxy {proxy.address}: {error}") from error
+        raise ConnectError(f"cannot connect to the proxy {proxy.address}: {why_not_connected(error)}") from error
     try:
         await _connect(stream, proxy, host_and_port(host, port))
     except (OSError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
@@ -135,6 +136,16 @@ async def open_tunnel(proxy: Proxy, host: str, port: int) -> ByteStream:
         await anyio.aclose_forcefully(stream)
         raise
     return stream
+
+
+def why_not_connected(error: Exception) -> str:
+    """Return what the operating system says: anyio says only that it has tried every address, and has that as cause."""
+    cause: BaseException | None = error.__cause__
+    if isinstance(cause, ExceptionGroup):
+        cause = cast("ExceptionGroup[Exception]", cause).exceptions[0]
+    if isinstance(error, OSError) and error.errno is None and isinstance(cause, OSError) and cause.errno is not None:
+        return os.strerror(cause.errno)
+    return str(error) or type(error).__name__
 
 
 async def _connect(stream: ByteStream, proxy: Proxy, target: str) -> None:

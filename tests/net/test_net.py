@@ -94,7 +94,7 @@ async def test_no_tls(trust: ssl.SSLContext) -> None:
 async def test_nobody_there(trust: ssl.SSLContext) -> None:
     async with serving(silence) as peer:
         pass
-    with pytest.raises(ConnectError, match=f"cannot connect to localhost:{peer.port}") as caught:
+    with pytest.raises(ConnectError, match=f"cannot connect to localhost:{peer.port}: Connection refused") as caught:
         await open_tls("localhost", peer.port, ssl_context=trust)
     assert caught.value.transient
     assert isinstance(caught.value.__cause__, OSError)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import base64
+import socket
 
+import anyio
 import pytest
 
 from c2dkit import InvalidInputError
-from c2dkit._proxy import Proxy, aiohttp_proxy, host_and_port
+from c2dkit._proxy import Proxy, aiohttp_proxy, host_and_port, why_not_connected
 
 
 @pytest.mark.parametrize(
@@ -80,3 +82,22 @@ def test_aiohttp_gets_the_credentials_in_a_header_and_not_in_the_url() -> None:
 
 def test_an_ipv6_address_stands_in_brackets() -> None:
     assert (host_and_port("::1", 1), host_and_port("hub", 2)) == ("[::1]:1", "hub:2")
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "says"),
+    [
+        (OSError("all failed"), ConnectionRefusedError(111, "Connect call failed"), "Connection refused"),
+        (
+            OSError("all failed"),
+            ExceptionGroup("all", [TimeoutError(110, "x"), OSError(101, "y")]),
+            "Connection timed out",
+        ),
+        (OSError("all failed"), None, "all failed"),
+        (socket.gaierror(-2, "Name or service not known"), None, "[Errno -2] Name or service not known"),
+        (anyio.EndOfStream(), None, "EndOfStream"),
+    ],
+)
+def test_why_there_is_no_connection(error: Exception, cause: Exception | None, says: str) -> None:
+    error.__cause__ = cause
+    assert why_not_connected(error) == says
