@@ -10,7 +10,7 @@ from anyio.streams.tls import TLSStream
 
 from c2dkit._errors import ConnectError
 from c2dkit._proxy import open_tunnel, why_not_connected
-from c2dkit._tls import certificate_refusal
+from c2dkit._tls import certificate_refusal, not_trusted
 
 if TYPE_CHECKING:
     from anyio.abc import ByteStream
@@ -50,11 +50,7 @@ async def open_tls(
     except TimeoutError as error:
         raise ConnectError(f"{peer} did not answer within {CONNECT_SECONDS:g} s") from error
     except ssl.SSLCertVerificationError as error:
-        raise ConnectError(
-            f"the certificate of {peer} is not trusted ({error.verify_message}). For a hub with a certificate "
-            "authority of its own, set SSL_CERT_FILE to its PEM file or pass ssl_context=",
-            transient=False,
-        ) from error
+        raise not_trusted(error, host=peer) from error
     except (OSError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
         if refusal := certificate_refusal(error, host=peer):
             raise refusal from error

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
-from c2dkit._errors import InvalidInputError, UnauthorizedError
+from c2dkit._errors import ConnectError, InvalidInputError, UnauthorizedError
 from c2dkit._rules.credentials import DeviceCredential
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from c2dkit._rules.credentials import Credential
 
-__all__ = ["certificate_refusal", "client_context"]
+__all__ = ["certificate_refusal", "client_context", "not_trusted"]
 
 # What a TLS alert (RFC 8446, 6.2) is about when it is about the other side's certificate, in OpenSSL's words.
 _CERTIFICATE_ALERTS: Final = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
@@ -46,6 +47,22 @@ def client_context(credential: Credential, ssl_context: ssl.SSLContext | None) -
             "ssl_context that has it"
         )
     return context
+
+
+def not_trusted(error: Exception, *, host: str) -> ConnectError:
+    """Return the error to raise where the certificate of ``host`` did not stand the test.
+
+    It tells what ``SSL_CERT_FILE`` is: Python passes over a file that is not there, and a local hub may have made another.
+    """
+    why = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else error
+    file = os.environ.get("SSL_CERT_FILE")
+    there = "" if file is None or Path(file).is_file() else ", which is no file"
+    now = "" if file is None else f" (it is {file!r} now{there})"
+    return ConnectError(
+        f"the certificate of {host} is not trusted ({why}). For a hub with a certificate authority of its own, set "
+        f"SSL_CERT_FILE to its PEM file{now} or pass ssl_context=",
+        transient=False,
+    )
 
 
 def certificate_refusal(error: BaseException | None, *, host: str) -> UnauthorizedError | None:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 
 from c2dkit._errors import InvalidInputError
 from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
-from c2dkit._tls import certificate_refusal, client_context
+from c2dkit._tls import certificate_refusal, client_context, not_trusted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,3 +150,16 @@ def test_an_alert_about_the_certificate_is_a_refusal_wherever_it_is_in_the_chain
 )
 def test_other_errors_are_none(error: BaseException | None) -> None:
     assert certificate_refusal(error, host="h") is None
+
+
+def test_who_is_not_trusted_tells_what_is_trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def told() -> str:
+        return str(not_trusted(ValueError("self-signed"), host="hub:5671"))
+
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    assert told().endswith("set SSL_CERT_FILE to its PEM file or pass ssl_context=")
+    file = tmp_path / "ca.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    assert f"to its PEM file (it is '{file}' now, which is no file) or" in told()
+    file.touch()
+    assert f"to its PEM file (it is '{file}' now) or" in told()

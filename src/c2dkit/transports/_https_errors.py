@@ -5,7 +5,6 @@ Exceptions are known by name, because not every version of aiohttp has all of th
 
 from __future__ import annotations
 
-import ssl
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +13,7 @@ from aiohttp.http import HttpProcessingError
 
 from c2dkit._errors import C2dError, ConnectError, ConnectionLostError, OutcomeUnknownError, PeerProtocolError
 from c2dkit._frames import forget_frames
-from c2dkit._tls import certificate_refusal
+from c2dkit._tls import certificate_refusal, not_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,7 +97,7 @@ def _reason(error: Exception) -> str:
 
 def _not_sent(error: Exception, host: str, reason: str) -> ConnectError:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return _not_trusted(error.certificate_error, host)
+        return not_trusted(error.certificate_error, host=host)
     if isinstance(error, aiohttp.ClientHttpProxyError):
         # 407 asks for a user name and a password, or for others.
         return ConnectError(
@@ -107,12 +106,3 @@ def _not_sent(error: Exception, host: str, reason: str) -> ConnectError:
     if isinstance(error, aiohttp.ClientConnectorError):
         return ConnectError(f"cannot connect to {error.host}:{error.port}: {error.os_error}")
     return ConnectError(f"cannot connect to {host}: {reason}")
-
-
-def _not_trusted(error: Exception, host: str) -> ConnectError:
-    why = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else error
-    return ConnectError(
-        f"the certificate of {host} is not trusted ({why}). For a hub with a certificate "
-        "authority of its own, set SSL_CERT_FILE to its PEM file or pass ssl_context=",
-        transient=False,
-    )
