@@ -45,16 +45,20 @@ _LOOKS_LIKE_A_KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,23}")
 _HOST: Final = re.compile(r"(?P<host>[A-Za-z0-9_.\-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?")
 
 
-def split_connection_string(text: str, allowed: frozenset[str]) -> dict[str, str]:
+def split_connection_string(text: object, allowed: frozenset[str]) -> dict[str, str]:
     """Return the keys and values of ``Key=Value;Key=Value``; a value may contain ``=``.
 
     Raises:
         ConnectionStringError: The text breaks that form, or has a key twice or one that is not in ``allowed``.
     """
+    if not isinstance(text, str):  # None, from os.environ.get
+        raise ConnectionStringError(f"a connection string is text; this is {type(text).__name__}")
     if len(text) > MAX_LENGTH:
         raise ConnectionStringError(
             f"a connection string has at most {MAX_LENGTH} characters; this one has {len(text)}"
         )
+    if text.strip()[:1] in {"'", '"'}:
+        raise ConnectionStringError("the connection string begins with a quotation mark; leave the marks out")
     values: dict[str, str] = {}
     for number, part in enumerate(text.strip().split(";"), start=1):
         key, value = _split_part(part, number)

@@ -28,6 +28,8 @@ def test_the_longest_connection_string() -> None:
 
 BROKEN = [
     ("", DEVICE_KEYS, "part 1 is empty"),
+    ('"HostName=h"', DEVICE_KEYS, "begins with a quotation mark"),
+    ("'HostName=h'", SERVICE_KEYS, "begins with a quotation mark"),
     ("HostName=h;", DEVICE_KEYS, "part 2 is empty: .* a semicolon too many"),
     ("HostName=h;;DeviceId=d", DEVICE_KEYS, "part 2 is empty"),
     ("HostName", DEVICE_KEYS, "part 1 is not of the form Key=Value"),
@@ -44,6 +46,11 @@ BROKEN = [
     ("HostName=h;GatewayHostName=g", SERVICE_KEYS, "GatewayHostName .* a back end connects to HostName"),
     ("Endpoint=sb://x/;EntityPath=y", SERVICE_KEYS, "Event Hubs or Service Bus"),
 ]
+
+
+def test_what_is_no_text() -> None:
+    with pytest.raises(ConnectionStringError, match="is text; this is NoneType"):
+        split_connection_string(None, DEVICE_KEYS)
 
 
 @pytest.mark.parametrize(("text", "allowed", "expected"), BROKEN, ids=[text[:30] for text, _, _ in BROKEN])
