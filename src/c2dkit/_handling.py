@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
 from c2dkit._dead_letters import DeadLetter
-from c2dkit._errors import C2dError, PayloadError
+from c2dkit._errors import C2dError, InvalidInputError, PayloadError
 from c2dkit._rules.settlement import Settlement
 from c2dkit._turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Callable, Generator
     from contextlib import AbstractAsyncContextManager
 
     from c2dkit._dead_letters import DeadLetters
@@ -30,6 +31,10 @@ LOCK_MARGIN: Final = timedelta(seconds=5)
 """How long before the end of its lock a message is given up: for the handler's clean-up, and the way to the hub."""
 
 PayloadT = TypeVar("PayloadT")
+
+
+class NoCoroutineError(InvalidInputError):
+    """The handler is a plain function: an error of the program, which would spend the deliveries of every message."""
 
 
 class Handling(Generic[PayloadT]):
@@ -73,6 +78,7 @@ class Handling(Generic[PayloadT]):
         Cancellation: the message stays held, or its settlement is unknown.
 
         Raises:
+            InvalidInputError: The handler is no coroutine function; the message stays held.
             Exception: What the journal or the dead letters raised; the message stays held.
         """
         try:
@@ -106,7 +112,9 @@ class Handling(Generic[PayloadT]):
         try:
             async with limit:
                 with _ends_before_the_lock(message, limit):
-                    await self._handler(message)
+                    await _awaitable(self._handler(message))
+        except NoCoroutineError:
+            raise
         except asyncio.CancelledError:
             if _is_cancelled():
                 raise
@@ -158,6 +166,12 @@ def _ends_before_the_lock(message: ReceivedMessage[object], limit: asyncio.Timeo
 def _cancel_if_held(message: ReceivedMessage[object], limit: asyncio.Timeout) -> None:
     if message.settlement is None:
         limit.reschedule(asyncio.get_running_loop().time())
+
+
+def _awaitable(answer: object) -> Awaitable[None]:
+    if isinstance(answer, Awaitable):
+        return cast("Awaitable[None]", answer)
+    raise NoCoroutineError(f"handler must be a coroutine function (async def); it returned {type(answer).__name__}")
 
 
 def _turn(turns: Turns, key: str | None) -> AbstractAsyncContextManager[None]:

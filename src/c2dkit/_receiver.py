@@ -231,7 +231,8 @@ class DeviceReceiver(Generic[PayloadT_co]):
 
         Raises:
             UnsupportedSettlementError: The transport cannot say what this needs; nothing was received.
-            InvalidInputError: An argument is out of its range; nothing was received.
+            InvalidInputError: An argument is out of its range; nothing was received. Or ``handler`` is no coroutine
+                function; its message stays held.
             C2dError: The connection is lost for good, or the receiver was never opened.
             Exception: What ``journal`` or ``dead_letters`` raised; the message at fault stays held.
         """

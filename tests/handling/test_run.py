@@ -283,6 +283,14 @@ async def test_misuse(device: Device, arguments: dict[str, object], match: str) 
         assert len(device.waiting()) == 1
 
 
+async def test_a_plain_function_ends_the_run_and_loses_no_message(device: Device) -> None:
+    device.send()
+    async with device.receiver() as receiver:
+        with pytest.raises(InvalidInputError, match=r"handler must be a coroutine function .* returned NoneType"):
+            await receiver.run(lambda _: None)  # type: ignore[arg-type, return-value]
+        assert len(device.waiting()) == 1
+
+
 async def test_open_first(device: Device) -> None:
     with pytest.raises(ClosedError, match="async with"):
         await device.receiver().run(nothing)
