@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypedDict
 
 from c2dkit._errors import C2dError, ClosedError, InvalidMessageError, OutcomeUnknownError, UnsupportedOperationError
@@ -24,7 +24,6 @@ from c2dkit.transports._registry import service_transport
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
-    from datetime import timedelta
     from types import TracebackType
     from typing import Self, Unpack
 
@@ -305,7 +304,7 @@ class CloudSender:
     def _check_open(self) -> Outcomes:
         self._check_not_closed()
         if self._outcomes is None:
-            raise ClosedError("open the sender first: async with sender:")
+            raise ClosedError("open the sender first: async with sender: ...")
         return self._outcomes
 
     async def _deliver(self, message: Message, *, resend_unknown: bool) -> None:
@@ -335,12 +334,19 @@ class CloudSender:
             raise OutcomeUnknownError(f"{unknown}; the next try failed: {last}") from last
 
 
-def _expiry(now: datetime, expires_in: timedelta | None, expires_at: datetime | None) -> datetime | None:
+def _expiry(now: datetime, expires_in: object, expires_at: datetime | None) -> datetime | None:
     if expires_in is None:
         return expires_at
     if expires_at is not None:
         raise InvalidMessageError(
             "give expires_in or expires_at, not both", field="expires_in", limit="one of the two", actual="both"
+        )
+    if not isinstance(expires_in, timedelta):
+        raise InvalidMessageError(
+            f"expires_in must be a timedelta; it is {expires_in!r}",
+            field="expires_in",
+            limit="a timedelta",
+            actual=expires_in,
         )
     try:
         return now + expires_in

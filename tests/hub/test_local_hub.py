@@ -7,13 +7,13 @@ import socket
 import ssl
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import pytest
 
 from c2dkit import CloudSender, DeviceReceiver
-from c2dkit._errors import ClosedError, DeviceNotFoundError, InvalidInputError, ServiceError
+from c2dkit._errors import ClosedError, DeviceNotFoundError, InvalidInputError, InvalidMessageError, ServiceError
 from c2dkit._models import Message
 from c2dkit._rules.credentials import DeviceCredential, ServiceCredential
 from c2dkit.hub import HubOptions, LocalHub
@@ -69,6 +69,21 @@ async def test_devices_can_be_added() -> None:
 async def test_a_bad_device_id_is_refused_before_anything_listens() -> None:
     with pytest.raises(InvalidInputError):
         LocalHub(devices=["a b"])
+
+
+def test_one_id_is_no_list_of_devices() -> None:
+    with pytest.raises(InvalidInputError, match=r"write devices=\['dev-1'\]"):
+        LocalHub(devices="dev-1")
+
+
+async def test_seconds_are_no_expiry() -> None:
+    async with LocalHub() as hub:
+        sender = CloudSender.from_connection_string(hub.service_connection_string, ssl_context=hub.ssl_context())
+        async with sender:
+            with pytest.raises(InvalidMessageError, match="expires_in must be a timedelta; it is 60") as caught:
+                await sender.send("dev-1", "hello", expires_in=cast("timedelta", 60))
+        assert caught.value.field == "expires_in"
+        assert hub.queue_depth("dev-1") == 0
 
 
 async def test_what_needs_a_listening_hub_says_so() -> None:

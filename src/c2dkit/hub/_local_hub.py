@@ -127,6 +127,8 @@ class LocalHub:
             self._read_registry(Path(registry_file))
         elif devices is None:
             devices = ("dev-1",)
+        if isinstance(devices, str):
+            raise InvalidInputError(f"devices is a list of ids; for one device write devices=[{devices!r}]")
         for device_id in devices or ():
             self._state.add_device(device_id)
 
