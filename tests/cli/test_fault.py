@@ -13,7 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from c2dkit.cli._app import app
+from c2dkit.cli._hub_ready import facts_of, secrets_of
 from c2dkit.hub import Fault, FaultKind, LocalHub
+from c2dkit.hub._keys import DEVELOPMENT_KEY
 from tests.cli.test_hub import EPHEMERAL, output_until, run
 from tests.hub.test_mqtt_door import connected
 
@@ -24,12 +26,17 @@ if TYPE_CHECKING:
     from typer.testing import Result
 
 
+OWNER = f"HostName=h;SharedAccessKeyName=iothubowner;SharedAccessKey={DEVELOPMENT_KEY}"
+
+
 @asynccontextmanager
 async def ready_hub(folder: Path) -> AsyncGenerator[tuple[LocalHub, list[str]]]:
     """A hub, and the options that say where it is."""
     file = folder / "ready.json"
     async with LocalHub() as hub:
-        facts = {"owner_connection_string": hub.owner_connection_string, "ca_file": str(hub.ca_file)}
+        facts = {**secrets_of(hub), **facts_of(hub)}
+        # As where the hub has the standard ports: the file says where it is.
+        facts["owner_connection_string"] = hub.owner_connection_string.replace(f"{hub.host}:{hub.port}", hub.host)
         file.write_text(json.dumps(facts))
         yield hub, ["--ready-file", str(file)]
 
@@ -68,7 +75,9 @@ async def test_faults_are_withdrawn(tmp_path: Path) -> None:
         (["explode"], "'explode' is no fault; there are drop,"),
         ([], "say which fault"),
         (["drop"], "say which hub: --ready-file, or"),
-        (["drop", "--ready-file", "/nowhere.json"], "No such file"),
+        (["drop", "--ready-file", "/nowhere.json"], "No such file: /nowhere.json. `c2dkit hub --ready-file` has it"),
+        (["drop", "--connection-string", OWNER, "--ca-file", "/nowhere.pem"], "/nowhere.pem cannot be used: No such"),
+        (["drop", "--connection-string", OWNER, "--ca-file", __file__], f"{__file__} cannot be used: "),
         (["drop", "--connection-string", "HostName=h"], "a back end needs one of"),
     ],
 )

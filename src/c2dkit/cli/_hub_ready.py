@@ -80,7 +80,8 @@ Its certificate authority, which is new on every start without --data-dir: {hub.
                               certifi.where return the copy
 
 The official SDKs dial ports 5671 (AMQP), 8883 (MQTT) and 443 (HTTPS, WebSockets: --https-port), whatever the hub's
-are; only Node.js takes HostName=host:port, and only for AMQP and MQTT.
+are; only Node.js takes HostName=host:port, and only for AMQP and MQTT. c2dkit takes it for everything: write
+HostName={hub.host}:{hub.port} for purge, queue depth, https, amqp-ws and mqtt-ws where nothing listens on 443.
 """
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import ssl
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 from urllib.parse import quote
 
 import anyio
 import typer
+from pydantic import BaseModel, ValidationError
 
 from c2dkit._errors import C2dError, InvalidInputError
 from c2dkit._rules.credentials import ServiceCredential
@@ -20,6 +21,16 @@ from c2dkit.transports._https_client import HttpsClient
 __all__ = ["fault"]
 
 MAX_ANSWER_BYTES = 65_536
+
+
+class _Ports(BaseModel):
+    amqp: int
+
+
+class _Ready(BaseModel):
+    owner_connection_string: str
+    ports: _Ports
+    ca_file: str
 
 
 def fault(
@@ -36,7 +47,7 @@ def fault(
             metavar="TEXT",
             envvar="C2DKIT_OWNER_CONNECTION_STRING",
             show_envvar=True,
-            help="Instead of the file: that of the policy iothubowner.",
+            help="Instead of the file: that of the policy iothubowner, with the hub's port (HostName=localhost:5671).",
         ),
     ] = None,
     ca_file: Annotated[
@@ -49,11 +60,12 @@ def fault(
         if wanted is None and not clear:
             raise InvalidInputError('say which fault, for example "drop device=dev-1", or --clear')
         if ready_file is not None:
-            connection_string, ca_file = _read(ready_file)
-        if connection_string is None:
+            credential, ca_file = _read(ready_file)
+        elif connection_string is not None:
+            credential = ServiceCredential.from_connection_string(connection_string)
+        else:
             raise InvalidInputError("say which hub: --ready-file, or --connection-string and --ca-file")
-        credential = ServiceCredential.from_connection_string(connection_string)
-        context = ssl.create_default_context(cafile=ca_file)
+        context = _trust(ca_file)
         anyio.run(_tell, credential, context, wanted, clear)
     except (C2dError, OSError) as error:
         typer.secho(f"c2dkit fault: {error}", fg=typer.colors.RED, err=True)
@@ -77,10 +89,22 @@ async def _tell(credential: ServiceCredential, context: ssl.SSLContext, wanted: 
         await client.close()
 
 
-def _read(ready_file: Path) -> tuple[str, Path]:
+def _read(ready_file: Path) -> tuple[ServiceCredential, Path]:
     try:
-        facts: object = json.loads(ready_file.read_text("utf-8"))
-        told = cast("dict[str, str]", facts)
-        return told["owner_connection_string"], Path(told["ca_file"])
-    except (ValueError, KeyError, TypeError) as error:
+        told = _Ready.model_validate_json(ready_file.read_bytes())
+    except FileNotFoundError as error:
+        raise InvalidInputError(
+            f"No such file: {ready_file}. `c2dkit hub --ready-file` has it there as long as that hub runs"
+        ) from error
+    except ValidationError as error:
         raise InvalidInputError(f"{ready_file} is not what `c2dkit hub --ready-file` writes") from error
+    credential = ServiceCredential.from_connection_string(told.owner_connection_string)
+    # Every port takes HTTPS; a connection string without a port would lead to 443, which few hubs listen on.
+    return replace(credential, port=told.ports.amqp), Path(told.ca_file)
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # which names no file; an SSLError is one
+        raise InvalidInputError(f"{ca_file} cannot be used: {error.strerror or error}") from error
