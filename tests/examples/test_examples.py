@@ -14,6 +14,8 @@ import anyio
 import pytest
 from anyio.streams.text import TextReceiveStream
 
+from c2dkit.hub import ConnectionEvent
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
@@ -89,6 +91,17 @@ async def test_sigterm_lets_the_handler_under_way_end(hub: LocalHub, tmp_path: P
         await device.until(f"handled {message_id}\nstopped\n")
         assert await device.process.wait() == 0
     assert hub.queue_depth("dev-1") == 0
+
+
+@pytest.mark.parametrize("example", ["receive.py", "feedback.py", "article/simulated_device.py"])
+async def test_ctrl_c_ends_it_without_a_traceback(hub: LocalHub, example: str) -> None:
+    with hub.events() as events:
+        async with running(hub, example) as program:
+            async for event in events:
+                if isinstance(event, ConnectionEvent) and event.what == "connected":
+                    break
+            program.process.send_signal(signal.SIGINT)
+            assert await program.process.wait() == 0
 
 
 async def test_article(hub: LocalHub) -> None:
