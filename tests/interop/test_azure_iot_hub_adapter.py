@@ -160,7 +160,7 @@ async def test_a_hub_that_is_not_trusted_or_not_there_is_a_connect_error(
     monkeypatch.setattr(certifi, "where", lambda: ORIGINAL)
     here = transport(hub.service_connection_string)
     nowhere = transport(hub.service_connection_string.replace(hub.host, "127.0.0.79"))
-    for each, text in ((here, "not trusted"), (nowhere, "cannot connect")):
+    for each, text in ((here, "not trusted .* certifi"), (nowhere, "cannot connect")):
         with anyio.fail_after(SECONDS), pytest.raises(ConnectError, match=text):
             await each.open_sender()
         with anyio.fail_after(SECONDS), pytest.raises(ConnectError):

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 
-from c2dkit._errors import C2dError, ClosedError, InvalidInputError, MessageLockLostError, PeerProtocolError
+from c2dkit._errors import (
+    C2dError,
+    ClosedError,
+    ConnectError,
+    InvalidInputError,
+    MessageLockLostError,
+    PeerProtocolError,
+)
 from c2dkit._net import open_tls
 from c2dkit._rules.credentials import ServiceCredential
 from c2dkit._rules.settlement import Settlement
@@ -104,7 +111,16 @@ class AzureIotHubServiceTransport:
         # uamqp does not say why it cannot connect, so that is found out with a connection of our own first.
         trusted = ssl.create_default_context(cafile=load("certifi", transport=NAME, extra="azure").where())
         host, _ = self._credential.dial
-        await anyio.aclose_forcefully(await open_tls(host, PORT, ssl_context=trusted))
+        try:
+            await anyio.aclose_forcefully(await open_tls(host, PORT, ssl_context=trusted))
+        except ConnectError as error:
+            if not isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                raise
+            raise ConnectError(
+                f"the certificate of {host}:{PORT} is not trusted ({error.__cause__.verify_message}). azure-iot-hub trusts "
+                "the file that certifi.where() names: have that name a copy with the hub's certificate authority added",
+                transient=False,
+            ) from error.__cause__
         link = _SenderLink(ManagerThread(self._credential))
         try:
             await link.start()
