@@ -28,7 +28,7 @@ The cases are data, in [tests/certify](../tests/certify/README.md), for clients 
 - **n/a**: the case does not apply, for the reason in the list [below](#reasons).
 
 No case has been checked on a real hub so far, except where the last column names a day: what the local hub does is what
-the documents say, or where they are silent what [was inferred](local-hub.md).
+the documents say, or where they are silent what [was inferred](differences.md).
 """
 
 
