@@ -209,3 +209,10 @@ def test_what_has_the_same_name_has_the_same_signature(background: type, origina
     own = {"add_device", "call", "clock", "host"}
     for name in {name for name in vars(background) if not name.startswith("_")} - own:
         assert signature(background, name) == signature(original, name), name
+
+
+def test_a_hub_that_listens_is_not_opened_again() -> None:
+    with BackgroundHub(LocalHub()) as hub:
+        with pytest.raises(InvalidInputError, match="listens already"):
+            hub.__enter__()
+        assert hub.device_connection_string("dev-1")

@@ -86,6 +86,13 @@ async def test_seconds_are_no_expiry() -> None:
         assert hub.queue_depth("dev-1") == 0
 
 
+async def test_a_hub_that_listens_is_not_opened_again() -> None:
+    async with LocalHub() as hub:
+        with pytest.raises(InvalidInputError, match="listens already"):
+            await hub.__aenter__()
+        await anyio.aclose_forcefully(await connect(hub))
+
+
 async def test_what_needs_a_listening_hub_says_so() -> None:
     hub = LocalHub()
     for read in ("port", "ports", "ca_file", "service_connection_string", "owner_connection_string"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar, overloa
 
 from anyio.from_thread import start_blocking_portal
 
-from c2dkit._errors import ClosedError
+from c2dkit._errors import ClosedError, InvalidInputError
 from c2dkit.hub._local_hub import LocalHub
 
 if TYPE_CHECKING:
@@ -49,7 +49,10 @@ class BackgroundHub:
 
         Raises:
             OSError: A port is taken or may not be used, or the host's address is not one of this machine's.
+            InvalidInputError: The hub listens already.
         """
+        if self._portal is not None:
+            raise InvalidInputError("the hub listens already")
         with ExitStack() as stack:
             portal = stack.enter_context(start_blocking_portal("asyncio", name="c2dkit-hub"))
             stack.enter_context(portal.wrap_async_context_manager(self._hub))

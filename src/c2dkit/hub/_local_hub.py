@@ -138,8 +138,11 @@ class LocalHub:
         Raises:
             HubDataError: The folder is another hub's, or not a hub's, or damaged; nothing of it was changed.
             OSError: A port is taken or may not be used, or the host's address is not one of this machine's.
-            InvalidInputError: A device or a policy has the development key, and other machines can reach the hub.
+            InvalidInputError: A device or a policy has the development key, and other machines can reach the hub. Or the
+                hub listens already.
         """
+        if self._core is not None:
+            raise InvalidInputError("the hub listens already")
         try:
             await self._open()
         except BaseException:
