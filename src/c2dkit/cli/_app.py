@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from c2dkit.cli.demo import demo
@@ -15,8 +18,18 @@ app = typer.Typer(
 )
 
 
+def _tell_version(wanted: bool | None) -> None:  # noqa: FBT001 - typer calls it so
+    if wanted:
+        typer.echo(f"c2dkit {version('c2dkit')}")
+        raise typer.Exit
+
+
 @app.callback()
-def root() -> None:
+def root(
+    _: Annotated[
+        bool | None, typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which version this is.")
+    ] = None,
+) -> None:
     """Azure IoT Hub cloud-to-device messages."""
 
 
