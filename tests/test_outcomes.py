@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from c2dkit import (
+    Ack,
     CloudSender,
     ConnectionState,
     DeviceReceiver,
@@ -116,8 +117,10 @@ async def test_records_that_fill_batches() -> None:
     assert names(outcomes) == [receipt.message_id for receipt in receipts]
 
 
-@pytest.mark.parametrize(("ack", "what"), [("full", "silence"), ("positive", "rejection"), ("negative", "completion")])
-async def test_what_never_comes_is_overdue(hub: LocalHub, ack: str, what: str) -> None:
+@pytest.mark.parametrize(
+    ("ack", "what"), [(Ack.FULL, "silence"), (Ack.POSITIVE, "rejection"), (Ack.NEGATIVE, "completion")]
+)
+async def test_what_never_comes_is_overdue(hub: LocalHub, ack: Ack, what: str) -> None:
     async with sender(hub, outcomes=IMPATIENT) as back_end, device(hub) as messages:
         receipt = await back_end.send("dev-1", "x", ack=ack)
         message = await anext(messages)

@@ -12,7 +12,7 @@ from c2dkit._rules.credentials import ServiceCredential
 from c2dkit._shared_feedback import shared_feedback
 from c2dkit.transports._mailbox import Mailbox
 from c2dkit.transports._ports import ServiceOperation
-from c2dkit.transports._registry import service_transport
+from c2dkit.transports._registry import refuse_text, service_transport
 
 if TYPE_CHECKING:
     import ssl
@@ -54,6 +54,7 @@ class FeedbackStream:
     """
 
     def __init__(self, transport: ServiceTransport, *, retry: RetryPolicy = DEFAULT_RETRY) -> None:
+        refuse_text(transport, FeedbackStream)
         self._transport = transport
         self._retry = retry
         self._batches = _Batches()

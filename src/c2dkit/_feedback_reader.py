@@ -88,7 +88,7 @@ class FeedbackReader:
     def __init__(
         self, transport: ServiceTransport, retry: RetryPolicy, ledger: FeedbackLedger, *, patient: bool
     ) -> None:
-        self._keeper: Keeper[FeedbackLink] = Keeper(transport.open_feedback, retry)
+        self._keeper: Keeper[FeedbackLink] = Keeper(f"feedback over {transport.name}", transport.open_feedback, retry)
         self._ledger = ledger
         self._members: set[FeedbackMember] = set()
         self._held: dict[tuple[FeedbackRecord, ...], HeldBatch] = {}

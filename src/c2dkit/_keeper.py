@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from c2dkit._connection import Connection, ConnectionState, ConnectionStatus
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from c2dkit.transports._ending import Ending
 
 __all__ = ["Keeper"]
+
+log = logging.getLogger("c2dkit")
 
 CONNECTED: Final = ConnectionStatus(ConnectionState.CONNECTED)
 
@@ -40,7 +43,10 @@ class Keeper(Generic[LinkT]):
     takes connections and drops them is not hurried. One whose end is ``planned`` counts as none, and its successor is
     opened at once.
 
+    What is lost and what comes back is logged, for ``async for`` goes on over it and shows nothing.
+
     Args:
+        what: Whose link it is, for the log.
         open_link: Opens a link.
         policy: When to try again.
 
@@ -48,8 +54,9 @@ class Keeper(Generic[LinkT]):
         connection: What the owner shows of all this.
     """
 
-    def __init__(self, open_link: Callable[[], Awaitable[LinkT]], policy: RetryPolicy) -> None:
+    def __init__(self, what: str, open_link: Callable[[], Awaitable[LinkT]], policy: RetryPolicy) -> None:
         self.connection = Connection()
+        self._what = what
         self._open_link = open_link
         self._policy = policy
         self._backoff = Backoff(policy)
@@ -161,6 +168,8 @@ class Keeper(Generic[LinkT]):
 
     def _now_connected(self) -> None:
         if self.connection.state is not ConnectionState.CONNECTED:
+            if self._backoff.tries:
+                log.info("%s is connected again", self._what)
             self._well_since = asyncio.get_running_loop().time()
             self.connection.change(CONNECTED)
 
@@ -179,7 +188,9 @@ class Keeper(Generic[LinkT]):
         if delay is None:
             self._end(error)
             raise error
-        self.connection.change(ConnectionStatus(ConnectionState.RETRYING, error, self._backoff.tries))
+        tries = self._backoff.tries
+        log.warning("%s has no connection, try %d to get one in %.1f s: %s", self._what, tries, delay, error)
+        self.connection.change(ConnectionStatus(ConnectionState.RETRYING, error, tries))
         return delay
 
     def _end(self, error: Exception) -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["NO_PROPERTIES", "Ack", "FeedbackRecord", "FeedbackStatus", "Message"]
+__all__ = ["NO_PROPERTIES", "Ack", "AckWord", "FeedbackRecord", "FeedbackStatus", "Message"]
 
 NO_PROPERTIES: Final[Mapping[str, str | None]] = MappingProxyType({})
+
+
+AckWord: TypeAlias = Literal["none", "positive", "negative", "full"]
+"""The words of `Ack`."""
 
 
 class Ack(StrEnum):

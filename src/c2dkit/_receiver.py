@@ -11,10 +11,10 @@ from c2dkit._message import ReceivedMessage
 from c2dkit._payloads import PayloadDecoder
 from c2dkit._retry import RetryPolicy
 from c2dkit._rules.credentials import DeviceCredential
-from c2dkit._rules.on_error import OnError, parse_on_error, verdicts
+from c2dkit._rules.on_error import OnError, OnErrorWord, parse_on_error, verdicts
 from c2dkit._rules.settlement import Settlement
 from c2dkit._run import DEFAULT_DRAIN, Run
-from c2dkit.transports._registry import device_transport
+from c2dkit.transports._registry import device_transport, refuse_text
 
 if TYPE_CHECKING:
     import ssl
@@ -88,10 +88,11 @@ class DeviceReceiver(Generic[PayloadT_co]):
     ) -> None:
         if prefetch < 1:
             raise InvalidInputError(f"prefetch is {prefetch}; at least 1 is needed to receive anything")
+        refuse_text(transport, DeviceReceiver)
         self._transport = transport
         self._decoder: PayloadDecoder[PayloadT_co] = PayloadDecoder(payload_type)
         self._prefetch = prefetch
-        self._keeper: Keeper[DeviceLink] = Keeper(self._open, retry)
+        self._keeper: Keeper[DeviceLink] = Keeper(f"the receiver over {transport.name}", self._open, retry)
         self._opened = False
         self._closed = False
 
@@ -202,7 +203,7 @@ class DeviceReceiver(Generic[PayloadT_co]):
         *,
         concurrency: int = 1,
         key: Callable[[ReceivedMessage[PayloadT_co]], str | None] | None = None,
-        on_error: OnError | str = OnError.REDELIVER,
+        on_error: OnError | OnErrorWord = OnError.REDELIVER,
         journal: Journal | None = None,
         dead_letters: DeadLetters | None = None,
         drain: timedelta = DEFAULT_DRAIN,

@@ -82,7 +82,7 @@ class Backoff:
         """Return how many seconds to wait before the next try, or None where there is to be none.
 
         Args:
-            error: What has just gone wrong.
+            error: What has just gone wrong; gets a note where tries are given up.
             now: Seconds of a monotonic clock.
         """
         policy = self._policy
@@ -95,6 +95,9 @@ class Backoff:
         if error.retry_after is not None:
             wait += error.retry_after.total_seconds()
         if self._ends_at is not None and now + wait >= self._ends_at:
+            error.add_note(
+                f"given up after {self._tries} more tries: RetryPolicy(deadline={policy.deadline}) allows none later"
+            )
             return None
         self._tries += 1
         return wait

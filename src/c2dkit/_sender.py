@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 from c2dkit._errors import C2dError, ClosedError, InvalidMessageError, OutcomeUnknownError, UnsupportedOperationError
 from c2dkit._keeper import Keeper
-from c2dkit._models import NO_PROPERTIES, Ack, Message
+from c2dkit._models import NO_PROPERTIES, Ack, AckWord, Message
 from c2dkit._outcome_policy import OutcomePolicy
 from c2dkit._outcomes import Outcomes
 from c2dkit._payloads import encode_payload
@@ -19,7 +19,7 @@ from c2dkit._rules.validation import check_device_id, check_message, parse_ack
 from c2dkit._turns import Turns
 from c2dkit._wire.amqp import device_address
 from c2dkit.transports._ports import ServiceOperation
-from c2dkit.transports._registry import service_transport
+from c2dkit.transports._registry import refuse_text, service_transport
 
 if TYPE_CHECKING:
     import ssl
@@ -75,11 +75,12 @@ class CloudSender:
         retry: RetryPolicy = DEFAULT_RETRY,
         outcomes: OutcomePolicy = DEFAULT_OUTCOMES,
     ) -> None:
+        refuse_text(transport, CloudSender)
         self._transport = transport
         self._retry = retry
         self._policy = outcomes
         self._outcomes: Outcomes | None = None
-        self._keeper: Keeper[SenderLink] = Keeper(transport.open_sender, retry)
+        self._keeper: Keeper[SenderLink] = Keeper(f"the sender over {transport.name}", transport.open_sender, retry)
         self._turns = Turns()
         self._closed = False
 
@@ -144,7 +145,7 @@ class CloudSender:
         device_id: str,
         payload: object,
         *,
-        ack: Ack | str = Ack.NONE,
+        ack: Ack | AckWord = Ack.NONE,
         message_id: str | None = None,
         correlation_id: str | None = None,
         user_id: str | None = None,
@@ -222,7 +223,7 @@ class CloudSender:
         device_id: str,
         payload: object,
         *,
-        ack: Ack | str = Ack.FULL,
+        ack: Ack | AckWord = Ack.FULL,
         timeout: timedelta | None = None,  # noqa: ASYNC109 - the error carries the receipt
         **options: Unpack[SendOptions],
     ) -> FeedbackRecord:

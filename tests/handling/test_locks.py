@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from c2dkit import FeedbackStatus
+from c2dkit import FeedbackStatus, OnError
 from c2dkit.testing.contract._bench import until
 from tests.handling.conftest import Calls, aged, running
 
@@ -100,7 +100,7 @@ async def test_an_error_at_the_end_of_the_lock_is_no_reason_to_reject(device: De
             except asyncio.CancelledError:
                 raise RuntimeError("the valve is stuck") from None
 
-    on_error = "reject" if has_lock_time(device) else "hold"
+    on_error = OnError.REJECT if has_lock_time(device) else OnError.HOLD
     async with aged(device, ALMOST) as receiver, running(receiver.run(handle, on_error=on_error)):
         await until(lambda: device.became(sent) is not None)
     expected = FeedbackStatus.DELIVERY_COUNT_EXCEEDED if has_lock_time(device) else FeedbackStatus.SUCCESS

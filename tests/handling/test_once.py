@@ -101,7 +101,10 @@ async def test_dead_letters_that_fail_end_the_run_and_the_message_stays(device: 
         assert device.waiting() == [(sent, 0)]
 
 
-async def test_a_reason_that_is_no_unicode_is_written(device: Device, tmp_path: Path) -> None:
+async def test_a_reason_that_is_no_unicode_is_written(
+    device: Device, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("CRITICAL", "c2dkit")  # with that text in the log no worker of pytest-xdist could send its report
     sent = device.send()
 
     async def handle(_: ReceivedMessage[object]) -> None:

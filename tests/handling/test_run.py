@@ -78,10 +78,10 @@ async def test_what_the_wire_cannot_say_is_refused_before_anything_is_received(
         assert len(device.waiting()) == 1
 
 
-@pytest.mark.parametrize("on_error", ["redeliver", "abandon"])
-async def test_a_message_that_failed_comes_again_and_counts(device: Device, on_error: str) -> None:
+@pytest.mark.parametrize("on_error", [OnError.REDELIVER, OnError.ABANDON])
+async def test_a_message_that_failed_comes_again_and_counts(device: Device, on_error: OnError) -> None:
     if Settlement.ABANDON not in device.settlements:
-        on_error = "redeliver"  # the other is refused
+        on_error = OnError.REDELIVER  # the other is refused
     sent = device.send()
     handler = FailsOnce()
     async with device.receiver(retry=SOON) as receiver, running(receiver.run(handler, on_error=on_error)):
@@ -101,7 +101,7 @@ async def test_reject(device: Device) -> None:
     sent = device.send(b"secret", properties={"unit": "a"})
     letters = MemoryDeadLetters()
     reject = Settlement.REJECT in device.settlements
-    on_error = "reject" if reject else "dead-letter"
+    on_error = OnError.REJECT if reject else OnError.DEAD_LETTER
     async with (
         device.receiver() as receiver,
         running(receiver.run(FailsOnce(), on_error=on_error, dead_letters=letters)),

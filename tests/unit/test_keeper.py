@@ -57,7 +57,7 @@ class Hub:
 
 @asynccontextmanager
 async def keeping(hub: Hub, policy: RetryPolicy = SOON) -> AsyncGenerator[Keeper[Link]]:
-    keeper = Keeper(hub.open, policy)
+    keeper = Keeper("it", hub.open, policy)
     with anyio.fail_after(20):
         await keeper.start()
         try:
@@ -90,9 +90,25 @@ async def test_it_tries_until_it_has_one() -> None:
     assert not hub.failures
 
 
+async def test_what_is_lost_and_what_comes_back_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "c2dkit")
+    hub = Hub()
+    async with keeping(hub) as keeper:
+        link = await keeper.link()
+        assert not caplog.records
+        hub.failures.append(ConnectError("busy"))
+        link.ending.come(LOST)
+        await keeper.link(after=link)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "it has no connection, try 1 to get one in 0.0 s: gone"),
+        ("WARNING", "it has no connection, try 2 to get one in 0.0 s: busy"),
+        ("INFO", "it is connected again"),
+    ]
+
+
 async def test_the_first_opening_is_tried_once() -> None:
     busy = ConnectError("busy")
-    keeper = Keeper(Hub(busy).open, SOON)
+    keeper = Keeper("it", Hub(busy).open, SOON)
 
     with pytest.raises(ConnectError):
         await keeper.start()
@@ -109,7 +125,7 @@ async def test_whoever_follows_the_connection_learns_that_the_opening_was_cancel
         await anyio.sleep_forever()
         raise AssertionError
 
-    keeper = Keeper(open_link, SOON)
+    keeper = Keeper("it", open_link, SOON)
     with anyio.fail_after(20):
         with anyio.move_on_after(0.01):
             await keeper.start()
@@ -290,7 +306,7 @@ async def test_a_planned_end_after_which_nothing_opens_is_one() -> None:
 
 async def test_a_patient_start_goes_by_the_policy() -> None:
     hub = Hub(ConnectError("busy"), ConnectError("busy"))
-    keeper = Keeper(hub.open, SOON)
+    keeper = Keeper("it", hub.open, SOON)
     await keeper.start(patient=True)
     assert await keeper.link() is hub.links[0]
     await keeper.close(ClosedError("over"))

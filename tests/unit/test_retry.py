@@ -40,9 +40,12 @@ def test_the_deadline_counts_from_the_first_error() -> None:
     )
     backoff = Backoff(policy, fraction=lambda: 1)
 
+    last = ConnectionLostError("gone")
+
     assert backoff.delay(LOST, 100) == 1
     assert backoff.delay(LOST, 108) == 1
-    assert backoff.delay(LOST, 109) is None  # the try would come when it is over
+    assert backoff.delay(last, 109) is None  # the try would come when it is over
+    assert last.__notes__ == ["given up after 2 more tries: RetryPolicy(deadline=0:00:10) allows none later"]
 
 
 def test_a_reset_begins_anew() -> None:

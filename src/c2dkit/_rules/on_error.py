@@ -7,12 +7,16 @@ leaves the hub's queue.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from c2dkit._errors import InvalidInputError
 from c2dkit._rules.settlement import Settlement
 
-__all__ = ["OnError", "Verdicts", "parse_on_error", "verdicts"]
+__all__ = ["OnError", "OnErrorWord", "Verdicts", "parse_on_error", "verdicts"]
+
+
+OnErrorWord: TypeAlias = Literal["redeliver", "abandon", "reject", "hold", "dead-letter"]
+"""The words of `OnError`."""
 
 
 class OnError(StrEnum):

@@ -81,6 +81,20 @@ def service_transport(
     return factory(credential, ssl_context=ssl_context, proxy=proxy)
 
 
+def refuse_text(transport: object, owner: type) -> None:
+    """Refuse a text where an object is wanted: a connection string, or the name of a transport.
+
+    Raises:
+        InvalidInputError: It is one.
+    """
+    if isinstance(transport, str):
+        name = owner.__name__
+        raise InvalidInputError(
+            f"{name}(...) takes a transport object; {name}.from_connection_string(...) takes a connection string and, as "
+            "transport=, a name"
+        )
+
+
 def _plugins() -> Mapping[str, TransportPlugin]:
     entries = importlib.metadata.entry_points(group=GROUP)
     return {entry.name: _load(entry) for entry in entries if entry.name not in OWN} | dict(OWN)

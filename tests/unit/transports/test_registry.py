@@ -32,6 +32,7 @@ from c2dkit.transports._own import OWN
 from c2dkit.transports._registry import device_transport, service_transport
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from c2dkit.transports import DeviceTransport, ServiceTransport
@@ -141,6 +142,12 @@ def test_an_unknown_name_is_told_with_those_that_there_are() -> None:
 def test_a_name_of_the_other_side_is_told_with_those_of_this_one() -> None:
     with pytest.raises(TransportUnavailableError, match="no transport for a back end; there is amqp, amqp-ws, azure"):
         service("mqtt")
+
+
+@pytest.mark.parametrize("public", [CloudSender, DeviceReceiver, FeedbackStream])
+def test_a_text_is_no_transport_object(public: Callable[[object], object]) -> None:
+    with pytest.raises(InvalidInputError, match=r"from_connection_string\(\.\.\.\) takes a connection string"):
+        public(DEVICE)
 
 
 def test_a_factory_makes_the_transport() -> None:
