@@ -95,9 +95,10 @@ class Backoff:
         if error.retry_after is not None:
             wait += error.retry_after.total_seconds()
         if self._ends_at is not None and now + wait >= self._ends_at:
-            error.add_note(
-                f"given up after {self._tries} more tries: RetryPolicy(deadline={policy.deadline}) allows none later"
-            )
+            if self._tries:
+                error.add_note(
+                    f"given up at try {self._tries}: RetryPolicy(deadline={policy.deadline}) allows no later one"
+                )
             return None
         self._tries += 1
         return wait

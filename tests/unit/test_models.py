@@ -45,4 +45,4 @@ def test_records_cannot_be_changed() -> None:
 
 def test_all_names_exist() -> None:
     public = {name for name, value in vars(_models).items() if getattr(value, "__module__", None) == _models.__name__}
-    assert set(_models.__all__) == public | {"NO_PROPERTIES"}
+    assert set(_models.__all__) == public | {"AckWord", "NO_PROPERTIES"}

@@ -45,7 +45,7 @@ def test_the_deadline_counts_from_the_first_error() -> None:
     assert backoff.delay(LOST, 100) == 1
     assert backoff.delay(LOST, 108) == 1
     assert backoff.delay(last, 109) is None  # the try would come when it is over
-    assert last.__notes__ == ["given up after 2 more tries: RetryPolicy(deadline=0:00:10) allows none later"]
+    assert last.__notes__ == ["given up at try 2: RetryPolicy(deadline=0:00:10) allows no later one"]
 
 
 def test_a_reset_begins_anew() -> None:
@@ -85,7 +85,9 @@ def test_the_caller_may_say_what_passes() -> None:
 
 
 def test_none_never_tries_again() -> None:
-    assert Backoff(RetryPolicy.none(), fraction=lambda: 0).delay(LOST, 0) is None
+    error = ConnectionLostError("gone")
+    assert Backoff(RetryPolicy.none(), fraction=lambda: 0).delay(error, 0) is None
+    assert not hasattr(error, "__notes__")
 
 
 @pytest.mark.parametrize(
