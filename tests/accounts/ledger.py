@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TTL = timedelta(minutes=1)
 MAX_DELIVERY_COUNT = 10
+DUPLICATED = 2
+"""Which delivery is the one that the fault ``DUPLICATE`` may cause: a hub duplicates first deliveries only."""
 ENDS = {Settlement.COMPLETE: FeedbackStatus.SUCCESS, Settlement.REJECT: FeedbackStatus.REJECTED}
 
 
@@ -36,6 +38,8 @@ class Letter:
         asked: The settlements that may have reached the hub.
         confirmed: Those of them that the hub has confirmed.
         ttl: How long it has at the hub.
+        came_again: Whether it was delivered once more after a completion that the hub may have had.
+        returned: Whether the hub had confirmed that completion, which is then taken for one that the hub was made to lose.
         counts: The delivery counts that its receivers saw, each with the number of abandons confirmed by then.
         records: Each with whether the hub has confirmed that its batch is complete.
         faults: What must not be.
@@ -46,6 +50,8 @@ class Letter:
     answer: Answer = Answer.UNKNOWN
     sent_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     deliveries: int = 0
+    came_again: bool = False
+    returned: bool = False
     asked: list[Settlement] = field(default_factory=list[Settlement])
     confirmed: list[Settlement] = field(default_factory=list[Settlement])
     counts: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
@@ -54,7 +60,12 @@ class Letter:
 
     def delivered(self, count: int | None) -> None:
         self.deliveries += 1
-        if any(end in self.confirmed for end in ENDS):
+        self.came_again = self.came_again or Settlement.COMPLETE in self.asked
+        if Settlement.COMPLETE in self.confirmed and self.deliveries == DUPLICATED:
+            self.returned = True
+            self.asked.remove(Settlement.COMPLETE)
+            self.confirmed.remove(Settlement.COMPLETE)
+        elif any(end in self.confirmed for end in ENDS):
             self.faults.append("was delivered after a confirmed end")
         if count is not None:
             self.counts.append((count, self.confirmed.count(Settlement.ABANDON)))
@@ -155,9 +166,17 @@ class Ledger:
         """Return how many messages wait for their outcome."""
         return sum(letter.waits for letter in self.letters.values())
 
-    def check(self) -> list[str]:
-        """Say what is wrong."""
-        return [f"{letter.message_id} {fault}" for letter in self.letters.values() for fault in letter.check()]
+    def check(self, *, duplicates: tuple[int, int] = (0, 0)) -> list[str]:
+        """Say what is wrong; ``duplicates`` is how often at least and at most the hub was made to duplicate a message."""
+        faults = [f"{letter.message_id} {fault}" for letter in self.letters.values() for fault in letter.check()]
+        return [*faults, *self._check_duplicates(*duplicates)]
+
+    def _check_duplicates(self, least: int, most: int) -> Iterator[str]:
+        letters = self.letters.values()
+        if (returned := sum(letter.returned for letter in letters)) > most:
+            yield f"{returned} messages came again after a confirmed completion, for {most} duplicates"
+        if (again := sum(letter.came_again for letter in letters)) < least:
+            yield f"{again} messages came again after a completion, for {least} duplicates"
 
     def totals(self) -> Counter[str]:
         """Count what happened."""
@@ -167,6 +186,7 @@ class Ledger:
         told.update(letter.answer for letter in letters)
         told.update(letter.records[0][0].status for letter in letters if letter.records)
         told["redelivered"] = sum(max(letter.deliveries - 1, 0) for letter in letters)
+        told["of them after a confirmed completion"] = sum(letter.returned for letter in letters)
         told["records"] = sum(len(letter.records) for letter in letters)
         told["of them again"] = sum(max(len(letter.records) - 1, 0) for letter in letters)
         return told

@@ -85,6 +85,12 @@ def faults_and_kills(random: Random, device_id: str) -> list[Step]:
     return steps
 
 
+def most_duplicates(script: Sequence[Step]) -> int:
+    """Return how many messages a script may duplicate."""
+    deeds = [step.deed for step in script if isinstance(step.deed, Fault)]
+    return sum(deed.limit or 0 for deed in deeds if deed.kind is FaultKind.DUPLICATE)
+
+
 def _lost_answers(random: Random) -> list[Step]:
     """Have the hub do what it is asked to, and everybody lose the answers."""
     late = Fault(FaultKind.DELAY, by=timedelta(seconds=0.2), duration=timedelta(seconds=0.3))
@@ -131,9 +137,10 @@ _FAULTS: Final[Mapping[FaultKind, Callable[[Random, FaultKind, str | None], Faul
     FaultKind.END_SESSION: _once,
     FaultKind.REFUSE: _sometimes,
     FaultKind.QUOTA: _sometimes,
+    FaultKind.DUPLICATE: _sometimes,
     FaultKind.HALF_OPEN: _for_a_while,
     FaultKind.THROTTLE: _for_a_while,
     FaultKind.REJECT_TOKEN: _for_a_while,
     FaultKind.DELAY: _late,
 }
-"""All but ``DUPLICATE``, for then a message that the hub has confirmed as completed comes again on purpose."""
+"""All of them."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from c2dkit.hub import Fault, HubOptions, LocalHub
+from c2dkit.hub import Fault, FaultKind, HubOptions, LocalHub
 from tests.accounts.ledger import Ledger
 from tests.chaos.books import Books
 from tests.chaos.clients import DEVICE_TRANSPORTS, SERVICE_TRANSPORTS, Clients
@@ -69,7 +69,8 @@ async def test_every_message_has_one_outcome(
         connections = hub.connection_count
     BOOKS.enter(deeds, ledger, clients.ends)
     late = ["a send has not ended"] if time.cancelled_caught else []
-    wrong = [*late, *ledger.check(), *await leftovers.settled()]
+    duplicates = deeds[FaultKind.DUPLICATE]
+    wrong = [*late, *ledger.check(duplicates=(duplicates, duplicates)), *await leftovers.settled()]
     assert (wrong, left, connections) == ([], 0, 0), "\n".join([f"seed {seed}", *wrong, *map(str, script)])
 
 
