@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import anyio
@@ -156,6 +157,12 @@ class Ledger:
         """Wait until the hub has given so many answers from now on."""
         goal = self._answers + answers
         while self._answers < goal:
+            await self.wait()
+
+    async def until_another_ends(self) -> None:
+        """Wait until a message that is sent from now on has its outcome, for which all sides must work."""
+        before = len(self.letters)
+        while not any(letter.records for letter in islice(self.letters.values(), before, None)):
             await self.wait()
 
     async def wait(self) -> None:

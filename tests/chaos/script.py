@@ -53,7 +53,14 @@ class Step:
 
     @property
     def kind(self) -> str:
-        return self.deed.kind if isinstance(self.deed, Fault) else self.deed
+        if not isinstance(self.deed, Fault):
+            return self.deed
+        return f"{self.deed.kind} until found" if self.has_to_be_found else self.deed.kind
+
+    @property
+    def has_to_be_found(self) -> bool:
+        """Whether it leaves links dead that only their clients can find, to go on over others."""
+        return isinstance(self.deed, Fault) and self.deed.kind is FaultKind.HALF_OPEN and self.deed.duration is None
 
 
 async def wait_for(step: Step, ledger: Ledger) -> None:
@@ -68,9 +75,11 @@ def seeds(*, of: int = 1) -> Sequence[int]:
     return range(FIRST_SEED, FIRST_SEED - (-SEEDS // of))
 
 
-def faults(random: Random, device_id: str) -> list[Step]:
-    """Return a script of faults."""
+def faults(random: Random, device_id: str, *, dead_links: bool) -> list[Step]:
+    """Return a script of faults, one of which may leave links dead until their clients find it."""
     steps = [_step(random, _fault(random, device_id)) for _ in range(STEPS - 2)]
+    if dead_links:
+        steps[random.randrange(len(steps))] = _step(random, _dead_links(random, device_id))
     position = random.randint(0, len(steps))
     steps[position:position] = _lost_answers(random)
     return steps
@@ -96,6 +105,11 @@ def _lost_answers(random: Random) -> list[Step]:
     late = Fault(FaultKind.DELAY, by=timedelta(seconds=0.2), duration=timedelta(seconds=0.3))
     cut = Step(0, random.uniform(0.02, 0.1), Fault(FaultKind.RESET))
     return [Step(random.randrange(MOST_ANSWERS), 0, late), cut]
+
+
+def _dead_links(random: Random, device_id: str) -> Fault:
+    # One time: the links that there are, and not those that are made in their place.
+    return Fault(FaultKind.HALF_OPEN, device=random.choice((None, device_id)), times=1)
 
 
 def _step(random: Random, deed: Deed) -> Step:
