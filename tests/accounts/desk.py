@@ -32,7 +32,7 @@ class Page(Protocol):
 
 
 async def send(ledger: Ledger, sender: CloudSender, device_id: str) -> Letter:
-    letter = ledger.new()
+    letter = ledger.new(device_id)
     try:
         await sender.send(device_id, letter.message_id, ack="full", message_id=letter.message_id)
         letter.answer = Answer.ACCEPTED
@@ -42,6 +42,16 @@ async def send(ledger: Ledger, sender: CloudSender, device_id: str) -> Letter:
         letter.answer = Answer.REFUSED
     ledger.answered()
     return letter
+
+
+async def purge(ledger: Ledger, sender: CloudSender, device_id: str) -> None:
+    count = 0
+    ledger.ask_purge(device_id)
+    try:
+        count = await sender.purge(device_id)
+    finally:
+        ledger.purged(count)
+    ledger.answered()
 
 
 async def settle(page: Page, message: ReceivedMessage[str], settlement: Settlement, transport: str) -> None:

@@ -1,4 +1,6 @@
-"""A hub with a folder, to be killed: ``hub_process.py FOLDER PORT SECONDS TTL``, the clock moves by SECONDS at the start.
+"""A hub with a folder, to be killed: ``hub_process.py FOLDER PORT SECONDS TTL MAX``, the clock moves by SECONDS at the start.
+
+A message may be delivered MAX times.
 
 It writes one line of JSON once it listens, and injects the fault of every line that it reads.
 """
@@ -16,9 +18,10 @@ from c2dkit.hub import Fault, HubOptions, LocalHub
 DEVICES = ("amqp-1", "amqp-2", "mqtt-1", "mqtt-2", "https-1", "https-2")
 
 
-async def main(folder: str, port: str, seconds: str, ttl: str) -> None:
+async def main(folder: str, port: str, seconds: str, ttl: str, most: str) -> None:
     options = HubOptions(
         default_ttl=timedelta(seconds=float(ttl)),
+        max_delivery_count=int(most),
         feedback_interval=timedelta(milliseconds=50),
         feedback_max_delivery_count=100,
     )

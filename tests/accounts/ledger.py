@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 TTL = timedelta(minutes=1)
-MAX_DELIVERY_COUNT = 10
+MAX_DELIVERY_COUNT = 5
+"""Half of IoT Hub's default, for messages that use it up before a run is over."""
 DUPLICATED = 2
 """Which delivery is the one that the fault ``DUPLICATE`` may cause: a hub duplicates first deliveries only."""
 ENDS = {Settlement.COMPLETE: FeedbackStatus.SUCCESS, Settlement.REJECT: FeedbackStatus.REJECTED}
@@ -43,10 +44,12 @@ class Letter:
         returned: Whether the hub had confirmed that completion, which is then taken for one that the hub was made to lose.
         counts: The delivery counts that its receivers saw, each with the number of abandons confirmed by then.
         records: Each with whether the hub has confirmed that its batch is complete.
+        purge_asked: Whether a purge that may have reached the hub may have found it there.
         faults: What must not be.
     """
 
     message_id: str
+    device_id: str
     ttl: timedelta = TTL
     answer: Answer = Answer.UNKNOWN
     sent_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -57,7 +60,12 @@ class Letter:
     confirmed: list[Settlement] = field(default_factory=list[Settlement])
     counts: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     records: list[tuple[FeedbackRecord, bool]] = field(default_factory=list[tuple[FeedbackRecord, bool]])
+    purge_asked: bool = False
     faults: list[str] = field(default_factory=list[str])
+
+    @property
+    def number(self) -> int:
+        return int(self.message_id[1:])
 
     def delivered(self, count: int | None) -> None:
         self.deliveries += 1
@@ -103,6 +111,8 @@ class Letter:
             yield "has a delivery count below its confirmed abandons"
         if counts and max(counts) > self.asked.count(Settlement.ABANDON):
             yield "has a delivery count above its abandons"
+        if counts and max(counts) >= MAX_DELIVERY_COUNT:
+            yield f"was delivered beyond the maximum delivery count: {counts}"
 
     def _check_records(self) -> Iterator[str]:
         if any(confirmed for _, confirmed in self.records[:-1]):
@@ -120,10 +130,18 @@ class Letter:
                 yield f"is {status} and nobody asked for it"
         if record.status is FeedbackStatus.EXPIRED and record.enqueued_at < self.sent_at + self.ttl:
             yield "expired before its time"
-        if record.status is FeedbackStatus.DELIVERY_COUNT_EXCEEDED:
-            abandons = self.asked.count(Settlement.ABANDON)
-            if abandons < MAX_DELIVERY_COUNT:
-                yield f"was delivered too often after {abandons} abandons"
+        if record.status is FeedbackStatus.PURGED and not self.purge_asked:
+            yield "was purged and nobody asked for it"
+        yield from self._check_count_exceeded(exceeded=record.status is FeedbackStatus.DELIVERY_COUNT_EXCEEDED)
+
+    def _check_count_exceeded(self, *, exceeded: bool) -> Iterator[str]:
+        # Each abandon ends a delivery that its device has seen, the last one too.
+        abandons = self.asked.count(Settlement.ABANDON)
+        seen = max((count for count, _ in self.counts), default=0)
+        if exceeded and (abandons < MAX_DELIVERY_COUNT or seen != MAX_DELIVERY_COUNT - 1):
+            yield f"was delivered too often after {abandons} abandons, the last of delivery count {seen}"
+        if not exceeded and self.confirmed.count(Settlement.ABANDON) >= MAX_DELIVERY_COUNT:
+            yield "was abandoned as often as a message may be, and has another outcome"
 
 
 class Ledger:
@@ -131,15 +149,28 @@ class Ledger:
 
     def __init__(self, *, ttl: timedelta = TTL) -> None:
         self._ttl = ttl
+        self._purged = 0
+        self._purging: str | None = None
         self.letters: dict[str, Letter] = {}
         self.kills = 0
         self._answers = 0
         self._progress = anyio.Event()
 
-    def new(self) -> Letter:
-        letter = Letter(f"m{len(self.letters)}", self._ttl)
+    def new(self, device_id: str) -> Letter:
+        letter = Letter(f"m{len(self.letters)}", device_id, self._ttl, purge_asked=device_id == self._purging)
         self.letters[letter.message_id] = letter
         return letter
+
+    def ask_purge(self, device_id: str) -> None:
+        """Note that a device's queue is to be purged: what it holds now, and what comes until that is over."""
+        self._purging = device_id
+        for letter in self.letters.values():
+            letter.purge_asked |= letter.device_id == device_id and not letter.records
+
+    def purged(self, count: int) -> None:
+        """Note how many messages the hub has purged, 0 where it has not said so."""
+        self._purging = None
+        self._purged += count
 
     def answered(self) -> None:
         """Note that the hub has answered somebody, and wake whoever waits for that."""
@@ -176,7 +207,12 @@ class Ledger:
     def check(self, *, duplicates: tuple[int, int] = (0, 0)) -> list[str]:
         """Say what is wrong; ``duplicates`` is how often at least and at most the hub was made to duplicate a message."""
         faults = [f"{letter.message_id} {fault}" for letter in self.letters.values() for fault in letter.check()]
-        return [*faults, *self._check_duplicates(*duplicates)]
+        return [*faults, *self._check_duplicates(*duplicates), *self._check_purged()]
+
+    def _check_purged(self) -> Iterator[str]:
+        purged = self.totals()[FeedbackStatus.PURGED]
+        if purged < self._purged:  # it may be more, where a kill cut the answer off
+            yield f"{purged} messages are purged, and the hub has said {self._purged}"
 
     def _check_duplicates(self, least: int, most: int) -> Iterator[str]:
         letters = self.letters.values()

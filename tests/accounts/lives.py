@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from tests.accounts.ledger import TTL
+from tests.accounts.ledger import MAX_DELIVERY_COUNT, TTL
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -56,7 +56,7 @@ class Lives:
 
     async def spawn(self, *, advance: int = 0) -> None:
         """Start a process, whose clock moves ahead once it listens."""
-        arguments = (self._folder, self._facts["port"], advance, self._ttl.total_seconds())
+        arguments = (self._folder, self._facts["port"], advance, self._ttl.total_seconds(), MAX_DELIVERY_COUNT)
         command = [sys.executable, str(PROGRAM), *map(str, arguments)]
         self._process = await anyio.open_process(command, stderr=None)
 

@@ -13,7 +13,7 @@ import pytest
 
 from c2dkit.hub import Fault, FaultKind, HubOptions, LocalHub
 from c2dkit.transports import _amqp_client, _https_client, _mqtt, _waiting
-from tests.accounts.ledger import Ledger
+from tests.accounts.ledger import MAX_DELIVERY_COUNT, Ledger
 from tests.chaos.books import Books
 from tests.chaos.clients import DEVICE_TRANSPORTS, SERVICE_TRANSPORTS, Clients
 from tests.chaos.leftovers import Leftovers, none_left
@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 
 DEVICE = "dev-1"
 TTL = timedelta(hours=1)
-OPTIONS = HubOptions(default_ttl=TTL, feedback_interval=timedelta(0), feedback_max_delivery_count=100)
+OPTIONS = HubOptions(
+    default_ttl=TTL,
+    max_delivery_count=MAX_DELIVERY_COUNT,
+    feedback_interval=timedelta(0),
+    feedback_max_delivery_count=100,
+)
 LOCKS = timedelta(seconds=61)
 """After so long no lock of a message or a batch holds any more."""
 LONGEST = 20

@@ -20,7 +20,7 @@ from c2dkit import (
     Settlement,
 )
 from c2dkit.transports import AmqpServiceTransport, HttpsDeviceTransport, PollingInterval
-from tests.accounts.desk import choose, send, settle
+from tests.accounts.desk import choose, purge, send, settle
 from tests.accounts.ledger import Answer
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from tests.accounts.lives import Lives
 
 PIPELINED = 8
+ABANDONED = 8
+"""One in so many messages is abandoned until it may not be delivered any more, where the device can say that."""
+ANSWERS_PER_PURGE = 200
 EVERY_MOMENT = PollingInterval.every(timedelta(milliseconds=20))
 TRANSPORTS: Mapping[str, str | DeviceFactory] = {
     "amqp": "amqp",
@@ -67,6 +70,10 @@ class Clients:
         """The back end that reads the feedback."""
         await self._again_and_again(self._read_for_a_life, lambda: True)
 
+    async def purge_now_and_then(self) -> None:
+        """A back end that gives up what waits for some device."""
+        await self._again_and_again(self._purge_for_a_life, lambda: self.sending)
+
     async def send_last(self, device_id: str) -> Letter:
         """Send a message to a hub that is not killed any more, for as long as it has no room."""
         async with CloudSender.from_connection_string(
@@ -97,6 +104,14 @@ class Clients:
     async def _send(self, sender: CloudSender, device_id: str) -> Letter:
         return await send(self._ledger, sender, device_id)
 
+    async def _purge_for_a_life(self) -> None:
+        sender = CloudSender.from_connection_string(
+            self._lives.service, transport="https", ssl_context=self._trust(), retry=RetryPolicy.none()
+        )
+        await self._ledger.until(ANSWERS_PER_PURGE)
+        if self.sending:
+            await purge(self._ledger, sender, self._random.choice(tuple(self._lives.devices)))
+
     async def _receive_for_a_life(self, device_id: str) -> None:
         transport = device_id.partition("-")[0]
         async with DeviceReceiver.from_connection_string(
@@ -109,8 +124,13 @@ class Clients:
             async for message in receiver:
                 letter = self._ledger.letters[message.payload]
                 letter.delivered(message.delivery_count)
-                await settle(letter, message, choose(self._random, transport, calm=self.calm), transport)
+                await settle(letter, message, self._choose(letter, transport), transport)
                 self._ledger.answered()
+
+    def _choose(self, letter: Letter, transport: str) -> Settlement:
+        if letter.number % ABANDONED == 0 and transport != "mqtt" and not self.calm:
+            return Settlement.ABANDON
+        return choose(self._random, transport, calm=self.calm)
 
     async def _read_for_a_life(self) -> None:
         credential = ServiceCredential.from_connection_string(self._lives.service)

@@ -46,6 +46,7 @@ async def test_every_message_is_accounted_for(tmp_path: Path) -> None:
             for device_id in DEVICES:
                 group.start_soon(clients.receive_all_the_time, device_id)
             group.start_soon(clients.read_feedback_all_the_time)
+            group.start_soon(clients.purge_now_and_then)
             await kill_many_times(lives, random)
             await settle_down(clients, lives)
             group.cancel_scope.cancel()
