@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from c2dkit import _net, _websocket
 from c2dkit.hub import Fault, FaultKind, HubOptions, LocalHub
 from c2dkit.transports import _amqp_client, _https_client, _mqtt, _waiting
 from tests.accounts.ledger import MAX_DELIVERY_COUNT, Ledger
@@ -88,7 +89,8 @@ def shorten_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_amqp_client, "IDLE_SECONDS", 1.0)
     monkeypatch.setattr(_mqtt, "KEEP_ALIVE_SECONDS", 1)
     monkeypatch.setattr(_https_client, "REQUEST_SECONDS", 1.0)
-    monkeypatch.setattr(_waiting, "ANSWER_SECONDS", 2.0)
+    for module, step in ((_net, "CONNECT"), (_websocket, "CONNECT"), (_https_client, "CONNECT"), (_waiting, "ANSWER")):
+        monkeypatch.setattr(module, f"{step}_SECONDS", 2.0)  # links that die while they are opened
 
 
 async def play(script: Sequence[Step], hub: LocalHub, ledger: Ledger) -> Counter[str]:
