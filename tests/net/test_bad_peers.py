@@ -320,6 +320,22 @@ async def test_amqp_tokens_answered_under_other_ids(server_context: ssl.SSLConte
             await DeviceReceiver(AmqpDeviceTransport(device(peer.port), ssl_context=trust), retry=NONE).__aenter__()
 
 
+async def test_amqp_a_goodbye_together_with_the_answer_to_the_token(
+    server_context: ssl.SSLContext, trust: ssl.SSLContext
+) -> None:
+    class Fickle(AmqpHub):
+        def _answer(self, event: amqp.TransferReceived) -> None:
+            super()._answer(event)
+            self.engine.close()
+
+    async def handle(stream: ByteStream) -> None:
+        await Fickle(stream).sign_in()
+
+    async with serving(handle, server_context) as peer:
+        with pytest.raises(ConnectionLostError):
+            await DeviceReceiver(AmqpDeviceTransport(device(peer.port), ssl_context=trust), retry=NONE).__aenter__()
+
+
 async def test_amqp_settlements_answered_for_others_twice_and_never(
     server_context: ssl.SSLContext, trust: ssl.SSLContext
 ) -> None:
@@ -456,6 +472,21 @@ async def test_mqtt_an_acknowledgement_of_another_subscription(
         receiver = DeviceReceiver(MqttDeviceTransport(device(peer.port), ssl_context=trust), retry=NONE)
         with pytest.raises(PeerProtocolError, match="SUBACK"):
             await receiver.__aenter__()
+
+
+async def test_mqtt_nonsense_together_with_the_acknowledgement_of_the_subscription(
+    server_context: ssl.SSLContext, trust: ssl.SSLContext
+) -> None:
+    async def handle(stream: ByteStream) -> None:
+        hub = MqttHub(stream)
+        hub.engine.suback(await hub.sign_in(subscription=False), [1])
+        await stream.send(hub.engine.data_to_send() + BROKEN_PACKETS["a topic that is nobody's"])
+        await hub.drain()
+
+    async with serving(handle, server_context) as peer:
+        link = await MqttDeviceTransport(device(peer.port), ssl_context=trust).open(prefetch=1)
+        assert isinstance(await link.ending.wait(), PeerProtocolError)
+        await link.close()
 
 
 async def test_mqtt_acknowledgements_of_what_was_never_sent(

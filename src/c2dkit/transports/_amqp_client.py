@@ -74,6 +74,7 @@ class AmqpClient:
             await answer(client._begun, host=client.host, doing="the opening of the connection")
             if token is not None:
                 await client._put(token)
+                client._session()  # raises where the end came together with the answer: it would not end what begins now
                 client._renewing = asyncio.create_task(client._stay_signed_in(credential, token, clock))
         except BaseException:
             await client.close()

@@ -136,7 +136,8 @@ class _MqttDeviceLink:
         self.engine.subscribe([(self._subscription, 1)])
         driver.wake()
         await answer(self._subscribed, host=self._host, doing="SUBSCRIBE")
-        if token is not None:
+        # An end that came together with the last answer would not end what begins now, and ``close`` waits for that.
+        if token is not None and self.ending.error is None:
             self._renewing = asyncio.create_task(self._stay_signed_in(token))
 
     async def receive(self) -> Delivery:
