@@ -37,7 +37,7 @@ OPTIONS = HubOptions(
 )
 LOCKS = timedelta(seconds=61)
 """After so long no lock of a message or a batch holds any more."""
-LONGEST = 20
+LONGEST = 40
 """How many seconds a script may take until the last send has ended."""
 BOOKS = Books("faults")
 account = BOOKS.account
