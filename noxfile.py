@@ -142,7 +142,7 @@ def interop(session: nox.Session) -> None:
     certified = ("--check", "docs/certification.md")
     session.run("python", "-m", "tests.certify", *certified, env={"C2DKIT_NODE_MODULES": str(node)})
     # The legs of the contract that need the packages of this session; the others run in `tests`.
-    session.run("python", "-m", "pytest", "tests/contract", "-k", "azure or uamqp or Story or manifest")
+    session.run("python", "-m", "pytest", *WORKERS, "tests/contract", "-k", "azure or uamqp or Story or manifest")
 
 
 def install_programs(session: nox.Session) -> None:
