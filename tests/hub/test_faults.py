@@ -233,6 +233,24 @@ async def test_answers_are_late(hub: LocalHub) -> None:
         assert decode_message((await client.next(amqp.TransferReceived)).payload).body == b"m2"
 
 
+async def test_answers_that_wait_leave_as_soon_as_no_delay_holds_them(hub: LocalHub) -> None:
+    async with connected(hub) as client:
+        await client.subscribe()
+        longer = hub.inject(Fault.parse(f"delay device={DEVICE} by=3600"))
+        hub.inject(Fault.parse(f"delay device={DEVICE} by=60"))
+        send(hub, b"m1")
+        received = Reading(client.receive)
+        async with connected(hub, "dev-2") as other, anyio.create_task_group() as group:
+            group.start_soon(received.read)
+            await other.round_trip()
+            longer.withdraw()
+            await other.round_trip()
+            assert received.event is None
+            hub.clock.advance(timedelta(seconds=60))
+        assert received.event is not None
+        assert received.event.payload == b"m1"
+
+
 async def test_new_connections_are_refused_before_they_say_who_they_are(hub: LocalHub) -> None:
     async with connected(hub, "dev-2") as before:
         fault = hub.inject(Fault(FaultKind.REFUSE, times=2))

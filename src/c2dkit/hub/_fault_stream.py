@@ -31,7 +31,8 @@ class Wire:
     """What faults do to one connection.
 
     Attributes:
-        delay: How long what is sent waits first. What comes meanwhile waits behind it, and then as long itself.
+        delay: How long what is sent waits first. What comes meanwhile waits behind it, and then as long itself. What
+            waits already leaves sooner where this grows less, and no later where it grows.
         is_reset: Whether it ends with a TCP reset.
     """
 
@@ -42,6 +43,7 @@ class Wire:
         self._holds = 0
         self._flows = asyncio.Event()
         self._flows.set()
+        self._relieved = asyncio.Event()
 
     def burden(self, by: timedelta | None) -> None:
         """Send later by so much; None: let no byte through, either way, and lose none."""
@@ -55,10 +57,22 @@ class Wire:
         """Undo one `burden`."""
         if by is not None:
             self.delay -= by
+            self._relieved.set()
             return
         self._holds -= 1
         if not self._holds:
             self._flows.set()
+
+    async def delayed(self, timers: Timers) -> None:
+        """Wait for the delay, or until it is over."""
+        begun, longest = timers.time(), self.delay
+        while (due := begun + min(longest, self.delay)) > timers.time():
+            self._relieved.clear()
+            timer = timers.call_at(due, self._relieved.set)
+            try:
+                await self._relieved.wait()
+            finally:
+                timer.cancel()
 
     async def flowing(self) -> None:
         """Wait until bytes may go through."""
@@ -101,7 +115,7 @@ class FaultyStream(WrappedStream):
     async def send(self, item: bytes) -> None:
         """Send bytes, once they may go through."""
         if self._wire.delay:
-            await self._timers.sleep(self._wire.delay)
+            await self._wire.delayed(self._timers)
         await self._wire.flowing()
         if self._wire.is_reset:
             raise BrokenResourceError

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
-    from datetime import timedelta
 
     from c2dkit.hub._clock import HubClock
 
@@ -108,15 +107,6 @@ class Timers(_Timers[datetime]):
     def seconds_until(self, moment: datetime) -> float:
         """Return how far a moment is ahead."""
         return (moment - self._clock.now()).total_seconds()
-
-    async def sleep(self, delay: timedelta) -> None:
-        """Wait until so much of the hub's time has passed."""
-        over = asyncio.Event()
-        timer = self.call_at(self.time() + delay, over.set)
-        try:
-            await over.wait()
-        finally:
-            timer.cancel()
 
 
 class PatienceTimers(_Timers[float]):

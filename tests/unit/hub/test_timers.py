@@ -73,16 +73,6 @@ async def test_nothing_is_called_back_after_stop() -> None:
     assert calls == []
 
 
-async def test_sleeping_until_the_clock_is_moved() -> None:
-    clock = HubClock()
-    timers = Timers(clock)
-    with anyio.fail_after(20):
-        async with anyio.create_task_group() as group:
-            group.start_soon(timers.sleep, timedelta(hours=1))
-            await anyio.wait_all_tasks_blocked()
-            clock.advance(timedelta(hours=1))
-
-
 async def test_patience_lasts_through_an_hour_that_did_not_pass() -> None:
     clock = HubClock()
     patience = PatienceTimers(clock)
