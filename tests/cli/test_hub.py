@@ -57,7 +57,7 @@ async def output_until(process: Process, text: str) -> str:
     return output.decode()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_the_hub_runs_until_it_is_told_to_stop(tmp_path: Path, number: signal.Signals) -> None:
     ready_file = tmp_path / "ready.json"
     arguments = [*EPHEMERAL, "-v", "--device", "a", "--device", "b", "--ready-file", str(ready_file)]
@@ -82,6 +82,20 @@ async def test_the_hub_runs_until_it_is_told_to_stop(tmp_path: Path, number: sig
         assert await process.wait() == 0
         assert not ready_file.exists()
         assert not await anyio.Path(facts["ca_file"]).exists()
+
+
+async def test_nohup_outlives_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "ready.json"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which a child inherits
+    try:
+        async with run(*EPHEMERAL, "--ready-file", str(path)) as process:
+            await output_until(process, "HostName=host:port")
+            process.send_signal(signal.SIGHUP)
+            await play(await told_by(path))
+            process.terminate()
+            assert await process.wait() == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 async def play(facts: dict[str, Any]) -> None:

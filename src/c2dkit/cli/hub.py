@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import signal
+import sys
 from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Final
@@ -160,15 +161,18 @@ async def _serve(hub: LocalHub, ready: Path | None, faults: Sequence[Fault], out
 
 @contextmanager
 def _signals() -> Generator[asyncio.Event]:
-    """Give an event that SIGINT and SIGTERM set."""
+    """Give an event that SIGINT and SIGTERM set, and SIGHUP: a terminal that is closed leaves no ready file behind."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(stopped.set)
 
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        numbers.append(signal.SIGHUP)
     # Not loop.add_signal_handler, which Windows does not have.
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield stopped
     finally:
