@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -194,6 +195,23 @@ async def test_a_reader_who_has_enough_ends_the_hub_in_silence(tmp_path: Path) -
             assert await process.wait() == 1
             assert process.stderr is not None
             assert b"".join([part async for part in process.stderr]) == b""
+    assert not path.exists()
+
+
+async def test_a_reader_who_stands_still_does_not_keep_the_hub_from_ending(tmp_path: Path) -> None:
+    path = tmp_path / "ready.json"
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    command = [*PROGRAM, *EPHEMERAL, "--json", "--ready-file", str(path)]
+    async with await anyio.open_process(command, stdout=writing, stderr=subprocess.PIPE) as process:
+        os.close(writing)
+        with anyio.fail_after(30):
+            facts = await told_by(path)
+            for _ in range(5):
+                await play(facts)
+            process.terminate()
+            assert await process.wait() == 1
+    os.close(reading)
     assert not path.exists()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import signal
 import sys
 from contextlib import contextmanager
@@ -30,6 +31,9 @@ STANDARD_MQTT_PORT = 8883
 
 PORT_ERRORS: Final = (errno.EADDRINUSE, errno.EACCES)
 """What the operating system says of a port that is taken, or that takes privileges."""
+
+LAST_EVENTS_SECONDS: Final = 5.0
+"""How long the end of the hub waits for whoever reads what it shows, and may have stopped reading."""
 
 
 def hub(
@@ -155,8 +159,18 @@ async def _serve(hub: LocalHub, ready: Path | None, faults: Sequence[Fault], out
                         end.add_done_callback(lambda _: stopped.set())
                     await stopped.wait()
                     failing.cancel()
-        await following  # to the last event
+        if not await _ends(following):
+            # The thread that writes cannot be ended, and Python would wait for it. The hub itself has stopped by now.
+            os._exit(1)
     output.stopped()
+
+
+async def _ends(following: asyncio.Task[None]) -> bool:
+    """Wait until the last event has been shown; return False where nobody reads any more."""
+    done, _ = await asyncio.wait([following], timeout=LAST_EVENTS_SECONDS)
+    if done:
+        await following
+    return bool(done)
 
 
 @contextmanager
