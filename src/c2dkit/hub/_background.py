@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar, overload
@@ -43,6 +44,7 @@ class BackgroundHub:
         self._hub = hub
         self._running = ExitStack()
         self._portal: BlockingPortal | None = None
+        self._process: int | None = None
 
     def __enter__(self) -> Self:
         """Start the thread and listen.
@@ -57,6 +59,7 @@ class BackgroundHub:
             portal = stack.enter_context(start_blocking_portal("asyncio", name="c2dkit-hub"))
             stack.enter_context(portal.wrap_async_context_manager(self._hub))
             self._running = stack.pop_all()
+        self._process = os.getpid()
         self._portal = portal
         return self
 
@@ -65,7 +68,8 @@ class BackgroundHub:
     ) -> None:
         """Drop every connection, stop listening and end the thread."""
         self._portal = None
-        self._running.close()
+        if self._process == os.getpid():  # a fork of it has no such thread
+            self._running.close()
 
     @overload
     def call(
@@ -83,11 +87,14 @@ class BackgroundHub:
         ``hub.call(LocalHub.issue_certificate, "dev-1")`` calls a method, a coroutine function is awaited.
 
         Raises:
-            ClosedError: The hub is not listening.
+            ClosedError: The hub is not listening, or was started by another process, which this one is a fork of.
         """
-        if self._portal is None:
+        portal = self._portal
+        if portal is None:
             raise ClosedError("the hub is not listening; use `with BackgroundHub(LocalHub()) as hub:`")
-        return self._portal.call(partial(function, self._hub, *args, **kwargs))
+        if self._process != os.getpid():
+            raise ClosedError("the hub runs in another process; ask it there, and pass on what a fork needs")
+        return portal.call(partial(function, self._hub, *args, **kwargs))
 
     @property
     def host(self) -> str:
