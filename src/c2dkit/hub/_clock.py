@@ -17,6 +17,9 @@ __all__ = ["HubClock"]
 LOOK_SECONDS: Final = 3600.0
 """An event loop's timer may not be arbitrarily far ahead; a moment that is gets looked at again."""
 
+LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
+"""No date is later than the end of that year, and what is counted from the hub's time needs room."""
+
 
 class HubClock:
     """Coordinated universal time plus an offset that only grows.
@@ -49,10 +52,12 @@ class HubClock:
                 have sent its pings in an hour that did not pass, so by default it is not held against it.
 
         Raises:
-            InvalidInputError: ``delta`` is negative.
+            InvalidInputError: ``delta`` is negative, or leads beyond the year 9998.
         """
         if delta < timedelta(0):
             raise InvalidInputError(f"the hub's clock moves forward only, not by {delta}")
+        if delta > LATEST - self.now():
+            raise InvalidInputError(f"the hub's clock goes to the end of the year 9998, which {delta} leads beyond")
         self._offset += delta
         if silence:
             self.silence += delta

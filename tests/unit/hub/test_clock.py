@@ -49,6 +49,17 @@ def test_it_never_goes_back() -> None:
     assert calls == []
 
 
+@pytest.mark.parametrize("delta", [timedelta(days=3_000_000), timedelta.max])
+def test_it_stays_within_the_calendar(delta: timedelta) -> None:
+    clock = HubClock()
+
+    with pytest.raises(InvalidInputError, match="9998"):
+        clock.advance(delta)
+
+    assert clock.offset == timedelta(0)
+    clock.advance(timedelta(days=365))
+
+
 async def test_a_moment_is_reached_by_waiting_and_by_advancing_in_whatever_thread() -> None:
     clock = HubClock()
     with anyio.fail_after(20):
