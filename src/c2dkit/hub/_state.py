@@ -198,7 +198,10 @@ class HubState:
         self._matching(device_id, etag)
         self._catch_up()
         del self._devices[device_id]
-        self._queues.pop(device_id).clear()
+        queue = self._queues.pop(device_id)
+        queue.clear()
+        for held in self._holders.values():  # HTTPS, whose locks belong to no connection, is one that is never released
+            held.discard(queue)
         self._feedback.drop_records(device_id)
         self._changed(DeviceRemoved(device_id))
         self._mark_ready(device_id)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -178,6 +180,19 @@ def test_a_disabled_device_is_not_found_and_keeps_its_messages(bench: Bench) -> 
 
 
 # Sending
+
+
+def test_nobody_holds_on_to_the_queue_of_a_device_that_is_gone() -> None:
+    bench = Bench()
+    bench.send()
+    bench.receive()
+    queue = weakref.ref(bench.state._queues["d1"])
+    bench.state.remove_device("d1")
+    bench.wait(3600)  # the agenda lets go of it when its time has come
+    bench.state.tick()
+    gc.collect()
+    assert queue() is None
+    bench.state.release_holder(ME)
 
 
 def test_a_removed_device_takes_its_messages_and_its_feedback_along() -> None:
