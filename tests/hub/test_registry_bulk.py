@@ -59,6 +59,26 @@ async def test_the_right_etag_is_taken(mode: str, key: str) -> None:
         assert await bulk(client, {"id": "d1", "importMode": mode, key: etag}) == {}
 
 
+@pytest.mark.parametrize("mode", ["updateIfMatchETag", "deleteIfMatchETag", "createOrUpdateIfMatchETag"])
+async def test_an_etag_is_read_as_in_a_header_and_is_needed(mode: str) -> None:
+    async with LocalHub(devices=["d1", "d2", "d3", "d4"]) as hub, registry(hub) as client:
+        etag = (await client.done("GET", "/devices/d1"))["etag"]
+        errors = await bulk(
+            client,
+            {"id": "d1", "importMode": mode, "eTag": f'"{etag}"'},
+            {"id": "d2", "importMode": mode, "eTag": "*"},
+            {"id": "d3", "importMode": mode},
+            {"id": "d4", "importMode": mode, "eTag": None},
+        )
+        assert errors == {"d3": "PreconditionFailed", "d4": "PreconditionFailed"}
+
+
+async def test_a_mode_that_is_null_is_one_that_is_not_given() -> None:
+    async with LocalHub(devices=["d1"]) as hub, registry(hub) as client:
+        assert await bulk(client, {"id": "d1", "importMode": None} | DISABLED, {"id": "d2", "importMode": None}) == {}
+        assert await statuses(client) == {"d1": "disabled", "d2": "enabled"}
+
+
 async def test_an_operation_that_fails_leaves_the_others_alone() -> None:
     async with LocalHub(devices=["d1"]) as hub, registry(hub) as client:
         errors = await bulk(

@@ -16,7 +16,7 @@ from c2dkit.hub._http_auth import require_service
 from c2dkit.hub._http_request import NO_CONTENT, Reply
 from c2dkit.hub._identities import Right
 from c2dkit.hub._registry_bulk import apply_bulk
-from c2dkit.hub._registry_documents import DeviceDocument, DeviceFacts, device_document, read
+from c2dkit.hub._registry_documents import DeviceDocument, DeviceFacts, device_document, etag_of, read
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -65,7 +65,7 @@ class Registry:
         if request.if_match is None:
             device = self._core.state.add_device(device_id, settings)
         else:
-            device = self._core.state.update_device(device_id, settings, etag=_etag(request.if_match))
+            device = self._core.state.update_device(device_id, settings, etag=etag_of(request.if_match))
         return self._tell(device)
 
     def delete(self, device_id: str, request: Request) -> Reply:
@@ -75,7 +75,7 @@ class Registry:
             raise ServiceError(
                 'deleting needs the header If-Match: the device\'s ETag, or "*" for any', hub_code=412001
             )
-        self._core.state.remove_device(device_id, etag=_etag(request.if_match))
+        self._core.state.remove_device(device_id, etag=etag_of(request.if_match))
         return NO_CONTENT
 
     def write_many(self, request: Request) -> Reply:
@@ -154,9 +154,3 @@ def _top(text: str | None) -> int:
     except ValueError:
         raise InvalidInputError("top is a number, 1 to 1000") from None
     return top if 1 <= top <= MAX_DEVICES else MAX_DEVICES
-
-
-def _etag(if_match: str) -> str | None:
-    """Read ``If-Match``: an ETag in quotes or without, or the star, for which SDKs send quotes too; None is any."""
-    etag = if_match.strip().removeprefix("W/").strip('"')
-    return None if etag == "*" else etag

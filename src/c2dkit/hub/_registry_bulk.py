@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from c2dkit._errors import InvalidInputError, ServiceError
 from c2dkit._wire.http_errors import name_of
-from c2dkit.hub._registry_documents import BulkItem, read
+from c2dkit.hub._registry_documents import BulkItem, etag_of, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +22,7 @@ __all__ = ["apply_bulk"]
 
 MAX_ITEMS: Final = 100
 
+CREATE_OR_UPDATE: Final = "createOrUpdate"
 IF_MATCH: Final = "ifmatchetag"
 
 
@@ -45,8 +46,8 @@ def _attempt(state: HubState, item: object) -> Mapping[str, object] | None:
     operation: str | None = None
     try:
         parsed = read(BulkItem, item)
-        operation = parsed.import_mode
-        _apply(state, parsed)
+        operation = parsed.import_mode or CREATE_OR_UPDATE
+        _apply(state, parsed, operation)
     except (InvalidInputError, ServiceError) as error:
         return {
             "deviceId": _device_id(item),
@@ -58,26 +59,32 @@ def _attempt(state: HubState, item: object) -> Mapping[str, object] | None:
     return None
 
 
-def _apply(state: HubState, item: BulkItem) -> None:
+def _apply(state: HubState, item: BulkItem, operation: str) -> None:
     if item.module_id is not None:
         raise ServiceError("the local hub has no modules", hub_code=400003)
     if item.device_id is None:
         raise InvalidInputError("id: every operation names its device")
-    mode = item.import_mode.lower()  # Node's SDK writes some with a capital
-    etag = item.etag if mode.endswith(IF_MATCH) else None
+    mode = operation.lower()  # Node's SDK writes some with a capital
     match mode.removesuffix(IF_MATCH):
         case "create":
             state.add_device(item.device_id, item.settings())
-        case "update":
-            state.update_device(item.device_id, item.settings(), etag=etag)
-        case "createorupdate" if item.device_id in state.devices:
-            state.update_device(item.device_id, item.settings(), etag=etag)
-        case "createorupdate":
+        case "createorupdate" if item.device_id not in state.devices:
             state.add_device(item.device_id, item.settings())
+        case "update" | "createorupdate":
+            state.update_device(item.device_id, item.settings(), etag=_etag(item, mode))
         case "delete":
-            state.remove_device(item.device_id, etag=etag)
+            state.remove_device(item.device_id, etag=_etag(item, mode))
         case _:
-            raise ServiceError(f"the local hub does not do {item.import_mode[:40]!r}", hub_code=400003)
+            raise ServiceError(f"the local hub does not do {operation[:40]!r}", hub_code=400003)
+
+
+def _etag(item: BulkItem, mode: str) -> str | None:
+    """Return the ETag that the device must have; None for any (that one which is not said fits none is inferred)."""
+    if not mode.endswith(IF_MATCH):
+        return None
+    if item.etag is None:
+        raise ServiceError('eTag: the operation needs the device\'s ETag, or "*" for any', hub_code=412001)
+    return etag_of(item.etag)
 
 
 def _device_id(item: object) -> str | None:

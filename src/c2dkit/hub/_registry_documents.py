@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from c2dkit.hub._identities import Device
 
-__all__ = ["BulkItem", "DeviceDocument", "DeviceFacts", "Document", "device_document", "read"]
+__all__ = ["BulkItem", "DeviceDocument", "DeviceFacts", "Document", "device_document", "etag_of", "read"]
 
 NEVER: Final = "0001-01-01T00:00:00"
 """How IoT Hub writes a time that there was not yet (inferred)."""
@@ -98,9 +98,9 @@ class DeviceDocument(Document):
 
 
 class BulkItem(DeviceDocument):
-    """One operation of many."""
+    """One operation of many; ``createOrUpdate`` where it does not say which."""
 
-    import_mode: str = "createOrUpdate"
+    import_mode: str | None = None
     module_id: str | None = None
     etag: str | None = Field(default=None, validation_alias=AliasChoices("eTag", "etag"))
 
@@ -120,6 +120,12 @@ def read(model: type[DocumentT], value: object) -> DocumentT:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the document"
         raise InvalidInputError(f"{where}: {first['msg']}") from None
+
+
+def etag_of(text: str) -> str | None:
+    """Read an ETag in quotes or without, or the star, for which SDKs send quotes too; None is any."""
+    etag = text.strip().removeprefix("W/").strip('"')
+    return None if etag == "*" else etag
 
 
 class DeviceFacts(NamedTuple):
