@@ -7,6 +7,7 @@ The file is JSON: an array of devices as ``GET /devices`` answers it, or one dev
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -66,7 +67,8 @@ class RegistryFile(NamedTuple):
             InvalidInputError: It is not as it should be; the text names the place and the key, and shows no secret.
         """
         with _told_of(str(path)):
-            devices, policies = _places(path.read_bytes())
+            # .NET and PowerShell begin a file of UTF-8 with a mark, which JSON knows nothing of.
+            devices, policies = _places(path.read_bytes().removeprefix(BOM_UTF8))
             return cls(_devices(devices, keys), _policies(policies, keys))
 
     def apply(self, state: HubState, policies: Policies) -> None:
@@ -94,7 +96,7 @@ def _places(text: bytes) -> tuple[Sequence[Place], Sequence[Place]]:
         raise InvalidInputError("it must be a list of devices, or an object with devices and policies")
     fields = cast("Mapping[str, object]", whole)
     if "devices" in fields or "policies" in fields:
-        return _numbered("device", fields.get("devices", [])), _numbered("policy", fields.get("policies", []))
+        return _numbered("device", fields.get("devices")), _numbered("policy", fields.get("policies"))
     return [Place("line 1", fields)], ()
 
 
@@ -110,6 +112,8 @@ def _lines(text: bytes) -> Sequence[Place]:
 
 
 def _numbered(what: str, values: object) -> Sequence[Place]:
+    if values is None:
+        return []
     if not isinstance(values, list):
         raise InvalidInputError(f"each {what} must be in a list")
     return [Place(f"{what} {number}", value) for number, value in enumerate(cast("list[object]", values), start=1)]

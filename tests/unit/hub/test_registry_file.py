@@ -64,8 +64,11 @@ LINES = [{"id": device["deviceId"]} | device for device in DEVICES]
         "\n".join(map(json.dumps, LINES)),
         "\r\n\r\n".join(map(json.dumps, LINES)) + "\r\n",
         json.dumps({"devices": DEVICES}),
+        json.dumps({"devices": DEVICES, "policies": None}),
+        "\ufeff" + json.dumps(DEVICES),
+        "\ufeff" + "\r\n".join(map(json.dumps, LINES)),
     ],
-    ids=["array", "indented", "lines", "windows-lines", "object"],
+    ids=["array", "indented", "lines", "windows-lines", "object", "null", "marked", "marked-lines"],
 )
 def test_every_form_says_the_same(bench: Bench, text: str) -> None:
     bench.take(text)
