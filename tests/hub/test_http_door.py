@@ -312,6 +312,17 @@ async def test_a_device_may_show_a_certificate_in_place_of_a_token(tmp_path: Pat
             assert document["authentication"]["symmetricKey"] == {"primaryKey": None, "secondaryKey": None}
 
 
+async def test_a_client_that_waits_to_be_told_to_send_its_body_is_told() -> None:
+    head = "PUT /devices/dev-2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2\r\n"
+    async with LocalHub() as hub, connection(hub) as stream:
+        token = service_token(hub.owner_connection_string)
+        await stream.send(f"{head}Authorization: {token}\r\nExpect: 100-continue\r\n\r\n".encode())
+        assert await stream.receive() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        await stream.send(b"{}")
+        assert (await rest(stream)).startswith(b"HTTP/1.1 200 OK")
+        assert hub.device_ids == ("dev-1", "dev-2")
+
+
 async def test_a_back_end_may_bear_a_token_of_entra_id() -> None:
     issuer = TokenIssuer.create()
     async with LocalHub(issuers=[issuer]) as hub:

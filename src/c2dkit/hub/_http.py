@@ -10,7 +10,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from c2dkit._errors import C2dError, MessageTooLargeError, ServiceError
 from c2dkit.hub._certificates import peer_certificate
@@ -153,6 +153,7 @@ class HttpVisit:
         try:
             keep = self._endpoints.takes_body(asked)
             self._granted |= asked.granted  # a stranger could not send as large a body
+            await _call_for_body(request)
             asked.body = await _read_body(request, self._core.patience, keep=keep)
             if self._meets_fault(url.raw_path):
                 return web.Response(status=503)  # which nobody gets: the connection is over
@@ -211,6 +212,13 @@ class HttpVisit:
     def _report_end(self) -> None:
         if not self._connected and self._tunnel is None:
             self._on_closed(self)
+
+
+async def _call_for_body(request: web.BaseRequest) -> None:
+    """Have a client send its body that waits to be told to (RFC 9110, 10.1.1)."""
+    if request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # it is no part of the answer, and aiohttp itself does so
 
 
 async def _read_body(request: web.BaseRequest, patience: PatienceTimers, *, keep: bool) -> bytes:
