@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from c2dkit import CloudSender, QuotaExceededError, ThrottledError
+from c2dkit import CloudSender, DeviceNotFoundError, QuotaExceededError, ThrottledError
 from c2dkit._protocols import amqp, mqtt
 from c2dkit._wire.amqp import device_address
 from c2dkit._wire.mqtt import username
@@ -82,6 +82,18 @@ async def test_new_connections_over_amqp_and_mqtt_are_counted_together(small_hub
     small_hub.clock.advance(timedelta(minutes=31))
     async with connected(small_hub, present=True):
         pass
+
+
+async def test_a_message_that_no_queue_takes_is_none_of_the_day() -> None:
+    async with LocalHub(options=HubOptions(daily_messages=1)) as hub:
+        trust = hub.ssl_context()
+        async with CloudSender.from_connection_string(
+            hub.service_connection_string, ssl_context=trust, retry=ONCE
+        ) as sender:
+            for _ in range(2):
+                with pytest.raises(DeviceNotFoundError):
+                    await sender.send("nobody", b"")
+            await sender.send(DEVICE, b"")
 
 
 async def test_a_day_has_so_many_blocks_of_messages() -> None:

@@ -139,6 +139,7 @@ class ServiceBoundLink(Incoming):
             message = decode_message(payload)
             self._core.gate.message(message, device_of(message.to or ""))
             self._core.state.send(message)
+            self._core.gate.queued(message)
         except amqp.AmqpProtocolError as error:
             return amqp.Rejected(amqp.AmqpError(error.condition, str(error)))
         except C2dError as error:

@@ -50,6 +50,10 @@ class Gate:
         self._check_quota(device_id)
         self._throttle.send(message_size(message))
 
+    def queued(self, message: Message) -> None:
+        """Count a message that was let through and has been taken."""
+        self._throttle.sent(message_size(message))
+
     def poll(self, device_id: str) -> None:
         """Let a device ask for a message over HTTPS."""
         self._check_throttled(device_id)

@@ -92,14 +92,22 @@ class Throttle:
             self._meters = _meters(options.tier, options.units)
 
     def send(self, size: int) -> None:
-        """Count a message for a device.
+        """Count a message for a device, which may be refused yet and counts on this day only once it has been `sent`.
 
         Raises:
             ThrottledError: There have been too many of late.
             QuotaExceededError: There have been too many on this day (UTC).
         """
         self._take("sends")
-        self._spend(max(1, math.ceil(size / BLOCK_BYTES)))
+        today = self._now().date()
+        if today != self._day:
+            self._day, self._blocks = today, 0
+        if self._quota is not None and self._blocks + _blocks(size) > self._quota:
+            raise QuotaExceededError(f"the quota of {self._quota} messages a day is used up until the next day (UTC)")
+
+    def sent(self, size: int) -> None:
+        """Count a message that `send` let through and that a queue has taken."""
+        self._blocks += _blocks(size)
 
     def poll(self) -> None:
         """Count a request for a message over HTTPS; raises ThrottledError."""
@@ -118,15 +126,9 @@ class Throttle:
         if meter is not None:
             meter.take(self._now())
 
-    def _spend(self, blocks: int) -> None:
-        if self._quota is None:
-            return
-        today = self._now().date()
-        if today != self._day:
-            self._day, self._blocks = today, 0
-        if self._blocks + blocks > self._quota:
-            raise QuotaExceededError(f"the quota of {self._quota} messages a day is used up until the next day (UTC)")
-        self._blocks += blocks
+
+def _blocks(size: int) -> int:
+    return max(1, math.ceil(size / BLOCK_BYTES))
 
 
 def _meters(tier: Tier, units: int) -> Mapping[str, Meter]:

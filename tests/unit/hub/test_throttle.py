@@ -80,17 +80,22 @@ def test_without_a_tier_nothing_is_refused() -> None:
 def test_the_quota_counts_blocks_until_the_day_ends() -> None:
     clock = Clock()
     throttle = Throttle(HubOptions(daily_messages=4), clock)
-    throttle.send(0)
-    throttle.send(BLOCK_BYTES)
+
+    def send(size: int) -> None:
+        throttle.send(size)
+        throttle.sent(size)
+
+    send(0)
+    send(BLOCK_BYTES)
     with pytest.raises(QuotaExceededError) as caught:
-        throttle.send(2 * BLOCK_BYTES + 1)
+        send(2 * BLOCK_BYTES + 1)
     assert caught.value.hub_code == 403002
-    throttle.send(BLOCK_BYTES + 1)
+    send(BLOCK_BYTES + 1)
     clock.now = datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC)
     with pytest.raises(QuotaExceededError):
-        throttle.send(1)
+        send(1)
     clock.now = datetime(2026, 3, 2, tzinfo=UTC)
-    throttle.send(4 * BLOCK_BYTES)
+    send(4 * BLOCK_BYTES)
 
 
 @pytest.mark.parametrize("options", [{"tier": "B1"}, {"units": 0}, {"units": 201}, {"daily_messages": -1}])
