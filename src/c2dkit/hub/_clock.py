@@ -87,3 +87,7 @@ class HubClock:
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Have ``callback`` called after every `advance`, in the caller's thread."""
         self._callbacks.append(callback)
+
+    def unsubscribe(self, callback: Callable[[], None]) -> None:
+        """Undo `subscribe`."""
+        self._callbacks.remove(callback)

@@ -83,7 +83,8 @@ class _Timers(ABC, Generic[MomentT]):
         return timer
 
     def stop(self) -> None:
-        """Call back no more."""
+        """Call back no more; the clock may outlive this."""
+        self._clock.unsubscribe(self._look_at_all)
         for timer in tuple(self._timers):
             timer.cancel()
 
