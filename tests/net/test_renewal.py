@@ -351,7 +351,7 @@ async def test_a_provider_that_goes_on_failing_ends_the_link_with_the_token(leni
     assert feedback.connection.status.cause is error
 
 
-@pytest.mark.parametrize("name", ["amqp", "amqp-ws", "mqtt", "mqtt-ws"])
+@pytest.mark.parametrize("name", DEVICE_LEGS)
 async def test_a_clock_that_is_too_slow_costs_a_connection_and_no_message(hub: LocalHub, name: str) -> None:
     transport = device(hub, name, Late(hub.clock, timedelta(minutes=30)))
     async with DeviceReceiver(transport, retry=SOON) as receiver:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["CONNECT_SECONDS", "REQUEST_SECONDS", "Answer", "HttpsClient"]
 
 PORT: Final = 443
+UNAUTHORIZED: Final = 401
 CONNECTIONS: Final = 4
 """Connections that one session keeps: one to poll, the others to settle."""
 CONNECT_SECONDS: Final = 30.0
@@ -104,6 +105,8 @@ class HttpsClient:
     ) -> Answer:
         """Send one request and return the answer if it is a success.
 
+        It is sent again, with a fresh token, where the hub no longer takes one that it took before.
+
         Args:
             method: The method.
             path: The path, percent-encoded.
@@ -122,9 +125,17 @@ class HttpsClient:
             PeerProtocolError: The answer is not HTTP, or too large, and ``changes`` is False.
             C2dError: What the hub answered.
         """
-        answer = await self._exchange(method, self._url(path, query), max_bytes, doing, changes=changes)
+        url = self._url(path, query)
+        known = self._authorization.known_good
+        answer = await self._exchange(method, url, max_bytes, doing, changes=changes)
+        if answer.status == UNAUTHORIZED and known:
+            # The token was good once, so it has ended by the hub's clock, or the key is another now. The hub has done
+            # nothing; with a fresh token its word is final, as it is on a connection.
+            self._authorization.forget()
+            answer = await self._exchange(method, url, max_bytes, doing, changes=changes)
         if answer.status not in (200, 204):
             raise self._refusal(answer, doing)
+        self._authorization.known_good = True
         return answer
 
     def _refusal(self, answer: Answer, doing: str) -> C2dError:
@@ -163,12 +174,17 @@ class HttpsClient:
 
 
 class _Authorization:
-    """The header that says who asks, with a token that is used until its time to renew."""
+    """The header that says who asks, with a token that is used until its time to renew.
+
+    Attributes:
+        known_good: Whether the hub has taken the token.
+    """
 
     def __init__(self, credential: Credential, clock: Clock) -> None:
         self._credential = credential
         self._clock = clock
         self._token: HubToken | None = None
+        self.known_good = False
 
     async def headers(self) -> dict[str, str]:
         now = self._clock.now()
@@ -188,6 +204,7 @@ class _Authorization:
     def forget(self) -> None:
         """Take another token the next time: the hub does not take this one."""
         self._token = None
+        self.known_good = False
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int, host: str) -> bytes:

@@ -253,7 +253,8 @@ async def test_a_hub_that_does_not_answer_does_not_hold_up_the_close(
 async def test_a_settlement_that_the_hub_refuses(
     server: Server, status: int, code: str | None, expected: type[ServiceError]
 ) -> None:
-    server.answers = [message(), http(status, {"iothub-errorcode": code} if code else {})]
+    refusal = http(status, {"iothub-errorcode": code} if code else {})
+    server.answers = [message(), refusal, refusal]  # a token that was good gives way to a fresh one, once
     async with opened(device_transport(server)) as link:
         delivery = await link.receive()
         with pytest.raises(expected, match="the hub refused to complete the message"):
