@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tracemalloc
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import anyio
@@ -31,6 +32,7 @@ from c2dkit._protocols import amqp, mqtt
 from c2dkit._wire import cbs
 from c2dkit._wire.amqp import encode_message
 from c2dkit._wire.mqtt import encode_topic
+from c2dkit.hub._clock import HubClock
 from c2dkit.testing.contract._bench import until
 from c2dkit.transports import (
     AmqpDeviceTransport,
@@ -334,6 +336,55 @@ async def test_amqp_a_goodbye_together_with_the_answer_to_the_token(
     async with serving(handle, server_context) as peer:
         with pytest.raises(ConnectionLostError):
             await DeviceReceiver(AmqpDeviceTransport(device(peer.port), ssl_context=trust), retry=NONE).__aenter__()
+
+
+class DeafHub(AmqpHub):
+    """Signs in, then ends the link on which it answers tokens, and attaches no other."""
+
+    def __init__(self, stream: ByteStream, *, refuses: bool) -> None:
+        super().__init__(stream)
+        self.refuses = refuses
+        self.cbs: list[amqp.SenderLink | amqp.ReceiverLink] = []
+
+    def _accept(self, link: amqp.SenderLink | amqp.ReceiverLink) -> None:
+        if isinstance(link.target, amqp.Target) and link.target.address == "$cbs":
+            self.cbs.append(link)
+            if isinstance(link, amqp.SenderLink) and len(self.cbs) > 2:
+                if self.refuses:
+                    link.refuse(amqp.AmqpError("amqp:internal-error", "not now"))
+                return
+        super()._accept(link)
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+async def test_amqp_links_for_tokens_are_not_collected(
+    server_context: ssl.SSLContext, trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, *, refuses: bool
+) -> None:
+    monkeypatch.setattr(_amqp_client, "IDLE_SECONDS", 45.0)  # this hub sends no empty frames
+    monkeypatch.setattr(_waiting, "ANSWER_SECONDS", 1.0)
+    hubs: list[DeafHub] = []
+
+    async def handle(stream: ByteStream) -> None:
+        hub = DeafHub(stream, refuses=refuses)
+        hubs.append(hub)
+        await hub.sign_in()
+        hub.answers.detach(amqp.AmqpError("amqp:link:detach-forced", "bye"))
+        await hub.flush()
+        while True:
+            await hub.step()
+
+    clock = HubClock()
+    async with serving(handle, server_context) as peer:
+        transport = AmqpDeviceTransport(device(peer.port), ssl_context=trust, clock=clock)
+        async with DeviceReceiver(transport, retry=NONE) as receiver:
+            (hub,) = hubs
+            await until(lambda: not hub.answers.attached)
+            clock.advance(timedelta(minutes=49))
+            for links in (4, 6, 8):
+                await until(lambda: len(hub.cbs) == links)  # noqa: B023 - awaited here
+                await until(lambda: not any(link.attached for link in hub.cbs))
+                clock.advance(timedelta(minutes=1))
+            assert receiver.connection.state is ConnectionState.CONNECTED
 
 
 async def test_amqp_settlements_answered_for_others_twice_and_never(

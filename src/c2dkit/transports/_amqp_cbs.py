@@ -39,9 +39,14 @@ class CbsNode(LinkHandler):
 
     @classmethod
     async def attach(cls, client: AmqpClient) -> CbsNode:
-        """Attach both links."""
-        node = cls(client, await Outbox.attach(client, CBS_ADDRESS))
-        await client.attached(node._link, node)
+        """Attach both links, or none."""
+        requests = await Outbox.attach(client, CBS_ADDRESS)
+        try:
+            node = cls(client, requests)
+            await client.attached(node._link, node)
+        except BaseException:
+            requests.close()
+            raise
         node._link.flow(ANSWER_CREDIT)
         client.wake()
         return node
@@ -50,6 +55,11 @@ class CbsNode(LinkHandler):
     def over(self) -> bool:
         """Whether one of the two links has ended, so that no token can be put here any more."""
         return self.ending.error is not None or self._requests.ending.error is not None
+
+    def close(self) -> None:
+        """Detach what is left of the two links: a connection that lasts would collect them."""
+        self._requests.close()
+        self._client.detach(self._link, self)
 
     async def put(self, token: HubToken) -> None:
         """Put one token and wait for the hub's word.

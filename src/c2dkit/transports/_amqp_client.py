@@ -82,7 +82,10 @@ class AmqpClient:
         return client
 
     async def _put(self, token: HubToken) -> None:
-        if self._cbs is None or self._cbs.over:
+        if self._cbs is not None and self._cbs.over:
+            self._cbs.close()
+            self._cbs = None
+        if self._cbs is None:
             self._cbs = await CbsNode.attach(self)
         await answer(self._cbs.put(token), host=self.host, doing="the token")
 
@@ -134,9 +137,9 @@ class AmqpClient:
             raise
 
     def detach(self, link: amqp.SenderLink | amqp.ReceiverLink, handler: LinkHandler) -> None:
-        """End one link."""
+        """End one link, attached or about to be."""
         self._links.discard(handler)
-        if self.error is None and link.attached:
+        if self.error is None:
             link.detach()
             self.wake()
 
