@@ -207,6 +207,8 @@ BROKEN_FRAMES = {
     "another begin of the session": frame(amqp.Begin(0, 0, 1, 1)),
     "another open": frame(amqp.Open("again")),
     "a link that nobody asked for, on a handle in use": frame(amqp.Attach("x", 0, False)),
+    "a link that nobody asked for": frame(amqp.Attach("x", 9, False)),
+    "a link that nobody asked for, and a detach of it": frame(amqp.Attach("x", 9, True)) + frame(amqp.Detach(9, True)),
     "a transfer on a handle that is none": frame(amqp.Transfer(200, 1, b"t" * 16, 0)),
     "a delivery out of sequence": frame(amqp.Transfer(2, 7, b"t" * 16, 0), MESSAGE),
     "a range that ends before it begins": frame(amqp.Disposition(True, 5, 4, settled=True)),

@@ -201,6 +201,8 @@ class AmqpClient:
             case amqp.SessionBegun(session=session):
                 if not self._begun.done():
                     self._begun.set_result(session)
+            case amqp.LinkRequested():
+                raise PeerProtocolError(f"{self.host} asked for a link, which only a client does")
             case amqp.SaslFailed():
                 self._lost(UnauthorizedError(f"{self.host} refused the credential (SASL code {event.code})"))
             case amqp.SessionEnded(error=error) | amqp.Closed(error=error):
@@ -237,7 +239,7 @@ class AmqpClient:
 
 def _handler(link: amqp.SenderLink | amqp.ReceiverLink) -> LinkHandler:
     handler = link.context
-    assert isinstance(handler, LinkHandler)  # noqa: S101 - every link of this connection is attached above
+    assert isinstance(handler, LinkHandler)  # noqa: S101 - no other link than those attached above is let be
     return handler
 
 
