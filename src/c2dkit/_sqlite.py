@@ -59,12 +59,17 @@ class SqliteFile:
             raise
 
     async def close(self) -> None:
-        """Close the file, once what is being written is on the disk. Idempotent."""
+        """Close the file, once what is being written is on the disk. Idempotent.
+
+        Cancellation: the file is still closed, without being waited for.
+        """
         thread, self._thread = self._thread, None
         if thread is not None:
             closed = thread.submit(self._disconnect)
+            behind = thread.submit(lambda: None)
             thread.shutdown(wait=False)
-            await asyncio.wrap_future(closed)
+            await asyncio.wrap_future(behind)  # cancelled, this would take back what it waits for
+            closed.result()
 
     async def run(self, action: Callable[[sqlite3.Connection], T]) -> T:
         """Do something in one transaction; calls take their turn.

@@ -126,6 +126,23 @@ async def test_cancelling_leaves_a_sqlite_journal_usable(tmp_path: Path) -> None
         assert await journal.seen("reboot-2")
 
 
+async def test_cancelling_a_close_closes_all_the_same(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "journal")
+    await journal.__aenter__()
+    thread = journal._file._thread
+    assert thread is not None
+    adding = [asyncio.create_task(journal.add(str(number))) for number in range(20)]
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(journal.__aexit__(None, None, None))
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.gather(*adding)
+    await asyncio.wait([closing])
+    assert closing.cancelled()
+    thread.shutdown()
+    assert journal._file._connection is None
+
+
 async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     path.write_bytes(b"x" * 5_000)
