@@ -144,8 +144,16 @@ class Handling(Generic[PayloadT]):
         settlement = self._verdicts.unreadable if unreadable else self._verdicts.failed
         off_the_queue = settlement in {Settlement.REJECT, Settlement.COMPLETE} and message.settlement is None
         if self._dead_letters is not None and off_the_queue:
-            await self._dead_letters.add(DeadLetter.of(message, f"{type(error).__name__}: {error}"))
+            await self._dead_letters.add(DeadLetter.of(message, _reason(error)))
         await _settle(message, settlement)
+
+
+def _reason(error: Exception) -> str:
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}"
+    except Exception:  # noqa: BLE001 - it is the application's, and must not keep the message on the queue
+        return f"{name}, whose text cannot be had"
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from c2dkit import ClosedError, FeedbackStatus, MemoryJournal, SqliteDeadLetters, SqliteJournal
+from c2dkit import ClosedError, FeedbackStatus, MemoryDeadLetters, MemoryJournal, SqliteDeadLetters, SqliteJournal
 from c2dkit.testing.contract._bench import SOON, until
 from tests.handling.conftest import Calls, lose_connection, running
 
@@ -115,6 +115,27 @@ async def test_a_reason_that_is_no_unicode_is_written(
             await until(lambda: device.waiting() == [])
         (letter,) = await letters.letters()
     assert (letter.message_id, letter.reason) == (sent, "ValueError: cannot read bad\\udcff")
+
+
+async def test_an_error_without_a_text_is_a_reason(device: Device, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("CRITICAL", "c2dkit")  # whose handlers would ask for the text, too
+    sent = device.send()
+
+    class TextlessError(Exception):
+        def __str__(self) -> str:
+            raise AttributeError("code")
+
+    async def handle(_: ReceivedMessage[object]) -> None:
+        raise TextlessError
+
+    letters = MemoryDeadLetters()
+    async with (
+        device.receiver() as receiver,
+        running(receiver.run(handle, on_error="dead-letter", dead_letters=letters)),
+    ):
+        await until(lambda: device.waiting() == [])
+    (letter,) = await letters.letters()
+    assert (letter.message_id, letter.reason) == (sent, "TextlessError, whose text cannot be had")
 
 
 async def test_an_error_at_the_end_is_logged_where_it_cannot_be_raised(
