@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -325,6 +326,18 @@ async def test_a_provider_that_fails_is_asked_again_while_the_token_lasts(hub: L
         hub._state.purge(DEVICE)
         await until(lambda: records == ["m"])
         tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("name", SERVICE_LEGS)
+async def test_a_provider_whose_own_work_is_cancelled_ends_nothing_in_silence(hub: LocalHub, name: str) -> None:
+    class Cancelled:
+        async def get_token(self, *_: str) -> Given:
+            raise asyncio.CancelledError
+
+    credential = EntraCredential(host_name="localhost", port=hub.port, token_credential=Cancelled())
+    with pytest.raises(ConnectError, match="it raised CancelledError"):
+        async with FeedbackStream(service(hub, name, credential), retry=NONE) as feedback:
+            await anext(feedback)
 
 
 @pytest.mark.parametrize("name", SERVICE_LEGS)

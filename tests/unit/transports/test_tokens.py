@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import traceback
 from datetime import UTC, datetime, timedelta
@@ -99,6 +100,17 @@ async def test_a_failure_of_the_provider_keeps_its_cause_and_shows_only_its_type
     assert caught.value.__cause__ is error
     assert caught.value.transient
     assert "hunter2" not in "".join(traceback.format_exception_only(caught.value))
+
+
+async def test_a_provider_whose_own_work_was_cancelled_has_failed() -> None:
+    async def get_token(*_: str) -> Given:
+        work = asyncio.create_task(anyio.sleep_forever())
+        asyncio.get_running_loop().call_soon(work.cancel)
+        await work
+        raise AssertionError
+
+    with pytest.raises(ConnectError, match="it raised CancelledError"):
+        await token_for(entra(get_token), NOW)
 
 
 async def test_an_error_of_c2dkit_passes_as_it_is() -> None:
