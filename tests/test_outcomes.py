@@ -23,6 +23,7 @@ from c2dkit import (
     RetryPolicy,
     UnauthorizedError,
     UnclaimedFeedback,
+    _feedback_reader,
 )
 from c2dkit.hub import FeedbackBatchEvent, HubOptions, LocalHub
 
@@ -222,6 +223,25 @@ async def test_who_gives_a_batch_back_lets_the_others_have_it(hub: LocalHub) -> 
             steps = [await batch(events, "abandoned", "completed") for _ in range(2)]
         assert steps == ["abandoned", "completed"]
         tasks.cancel_scope.cancel()
+
+
+async def test_what_is_given_back_is_there_for_who_asks_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_feedback_reader, "FIRST_PAUSE", 0.1)
+    options = HubOptions(feedback_interval=timedelta(0), feedback_max_delivery_count=6)
+    async with (
+        LocalHub(devices=["dev-1", "dev-2"], options=options) as hub,
+        sender(hub) as here,
+        sender(hub, ELSEWHERE) as there,
+        anyio.create_task_group() as tasks,
+    ):
+        with hub.events() as events:
+            tasks.start_soon((await here.send("dev-2", "x", ack="full")).outcome)
+            receipt = await finished(hub, there)
+            for _ in range(2):
+                await batch(events, "abandoned")
+            assert (await receipt.outcome(timeout=timedelta(seconds=5))).status is FeedbackStatus.SUCCESS
+        tasks.cancel_scope.cancel()
+    assert not [task for task in asyncio.all_tasks() if "_settle_after" in repr(task)]
 
 
 @pytest.mark.parametrize("unclaimed", UnclaimedFeedback)

@@ -25,6 +25,11 @@ __all__ = ["FeedbackMember", "FeedbackReader", "HeldBatch"]
 
 HELD_BATCHES: Final = 16
 """How many batches may be in the hands of members, of at most 64 records each, before reading stops."""
+FIRST_PAUSE: Final = 0.25
+LONGEST_PAUSE: Final = 4.0
+"""How long, in seconds, a batch for others is kept that comes again: less than the shortest lock of feedback, 5 s."""
+REMEMBERED: Final = 64
+"""How many batches that were given back are known again."""
 
 
 class HeldBatch:
@@ -92,6 +97,8 @@ class FeedbackReader:
         self._ledger = ledger
         self._members: set[FeedbackMember] = set()
         self._held: dict[tuple[FeedbackRecord, ...], HeldBatch] = {}
+        self._given_back: dict[tuple[FeedbackRecord, ...], int] = {}
+        self._giving_back: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
         self._error: Exception | None = None
         self._wanted = 0
@@ -172,7 +179,7 @@ class FeedbackReader:
                 self._receiving = False
                 held = self._hand_out(link, batch)
                 if held is not None:
-                    await held.settle()
+                    await self._settle(held)
         except Exception as error:  # noqa: BLE001 - as in _open
             self._end(error)
             await self._keeper.close(_closed())
@@ -205,6 +212,30 @@ class FeedbackReader:
             held.settlement = Settlement.ABANDON
         return held
 
+    async def _settle(self, batch: HeldBatch) -> None:
+        """Settle a batch that nobody has in hand, in a while where it is for others and comes again.
+
+        A hub hands out at once what is given back, here again while no other reader is there, and drops it after ten
+        times (its default): given back at once each time, it would be gone in some milliseconds.
+        """
+        pause = 0.0
+        if batch.settlement is Settlement.ABANDON:
+            times = self._given_back.pop(batch.records, 0)
+            self._given_back[batch.records] = times + 1
+            if len(self._given_back) > REMEMBERED:
+                del self._given_back[next(iter(self._given_back))]
+            pause = min(FIRST_PAUSE * 2 ** (times - 1), LONGEST_PAUSE) if times else 0.0
+        if pause and len(self._giving_back) < HELD_BATCHES:
+            giving_back = asyncio.create_task(_settle_after(pause, batch))
+            self._giving_back.add(giving_back)
+            giving_back.add_done_callback(self._giving_back.discard)
+        else:
+            await batch.settle()
+
+    def _give_back_now(self) -> None:
+        for giving_back in self._giving_back:
+            giving_back.cancel()
+
     def _stop_receiving(self) -> None:
         # What has been received is settled first: only the wait for more ends.
         if self._receiving and self._reading is not None:
@@ -214,6 +245,7 @@ class FeedbackReader:
 
     def _end(self, error: Exception) -> None:
         self._error = error
+        self._give_back_now()
         members, self._members = self._members, set()
         for member in members:
             member.end(error)
@@ -222,10 +254,19 @@ class FeedbackReader:
         self._error = self._error or _closed()
         self._stop_receiving()
         self._opening.cancel()
+        self._give_back_now()
+        reading = [self._reading] if self._reading else []
         try:
-            await asyncio.wait([self._opening, *([self._reading] if self._reading else [])])
+            await asyncio.wait([self._opening, *self._giving_back, *reading])
         finally:
             await self._keeper.close(_closed())
+
+
+async def _settle_after(seconds: float, batch: HeldBatch) -> None:
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        await batch.settle()
 
 
 def _closed() -> ClosedError:

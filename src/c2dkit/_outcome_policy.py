@@ -18,8 +18,8 @@ class UnclaimedFeedback(StrEnum):
     """
 
     ABANDON = "abandon"
-    """Give it back for other consumers. Each time raises the batch's delivery count; the hub drops the batch at its
-    ``feedback.maxDeliveryCount``, 10 by default."""
+    """Give it back for other consumers: at once, and after a pause of up to 4 seconds when it comes again. Each time
+    raises the batch's delivery count; the hub drops the batch at its ``feedback.maxDeliveryCount``, 10 by default."""
     COMPLETE = "complete"
     """Remove it from the hub: no other consumer gets its records."""
 
