@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import anyio
@@ -39,7 +40,7 @@ def receiver(hub: LocalHub) -> DeviceReceiver[object]:
 
 
 async def complete_in_vain(hub: LocalHub, message: ReceivedMessage[object]) -> None:
-    fault = hub.inject(Fault(FaultKind.REJECT_TOKEN, device="dev-1"))
+    fault = hub.inject(Fault(FaultKind.REJECT_TOKEN, device="dev-1", duration=timedelta(hours=1)))
     with pytest.raises(UnauthorizedError):
         await message.complete()
     fault.withdraw()
