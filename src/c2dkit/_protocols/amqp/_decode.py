@@ -57,15 +57,15 @@ _UINT32 = Struct(">I").unpack_from
 _UINT32_PAIR = Struct(">II").unpack_from
 
 
-def decode_value(data: bytes, *, max_depth: int = MAX_DEPTH) -> object:
+def decode_value(data: bytes) -> object:
     """Return the one value that ``data`` is the encoding of.
 
     Raises:
-        AmqpProtocolError: The data is broken, nested deeper than ``max_depth``, or goes on behind the value. Also on
+        AmqpProtocolError: The data is broken, nested deeper than ``MAX_DEPTH``, or goes on behind the value. Also on
             a map with two keys that Python finds equal, even where their wire types differ.
     """
     try:
-        value, pos = decode_at(data, 0, max_depth)
+        value, pos = decode_at(data, 0, MAX_DEPTH)
     except MALFORMED as error:
         raise AmqpProtocolError(f"not an AMQP value: {error}") from error
     if pos != len(data):

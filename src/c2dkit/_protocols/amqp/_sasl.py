@@ -39,9 +39,9 @@ class SaslServer:
     mechanisms: Sequence[str]
 
 
-def plain(username: str, password: str, authzid: str = "") -> SaslClient:
-    """Return the PLAIN mechanism (RFC 4616)."""
-    return SaslClient("PLAIN", f"{authzid}\0{username}\0{password}".encode())
+def plain(username: str, password: str) -> SaslClient:
+    """Return the PLAIN mechanism (RFC 4616), without an authorization identity."""
+    return SaslClient("PLAIN", f"\0{username}\0{password}".encode())
 
 
 def external() -> SaslClient:

@@ -18,6 +18,8 @@ __all__ = ["SenderLink"]
 
 MAX_TAG_SIZE = 32
 """AMQP 1.0 part 2, 2.8.7."""
+MESSAGE_FORMAT = 0
+"""The one message format that AMQP 1.0 defines (part 3, 3.2.16)."""
 
 
 class SenderLink(Link):
@@ -40,7 +42,7 @@ class SenderLink(Link):
         """How many messages may be sent now; 0 too while the session has as many unsettled ones as it may have."""
         return 0 if self._credit and self.session.deliveries.is_full() else self._credit
 
-    def send(self, payload: bytes, *, tag: bytes, settled: bool = False, message_format: int = 0) -> int:
+    def send(self, payload: bytes, *, tag: bytes, settled: bool = False) -> int:
         """Send one message, in as many frames as the peer's frame size asks for.
 
         Frames that the session's window does not reach wait inside.
@@ -49,7 +51,6 @@ class SenderLink(Link):
             payload: The encoded message.
             tag: Names the delivery; up to 32 bytes.
             settled: Send and forget: nothing will be heard of it.
-            message_format: 0 is the only one that AMQP 1.0 defines.
 
         Returns:
             The delivery id.
@@ -69,7 +70,7 @@ class SenderLink(Link):
         self._credit -= 1
         self._delivery_count = (self._delivery_count + 1) & MASK
         delivery_id = self.session.deliveries.register(self, settled=settled)
-        self.session.send_transfer(Transfer(self.handle, delivery_id, tag, message_format, settled), payload)
+        self.session.send_transfer(Transfer(self.handle, delivery_id, tag, MESSAGE_FORMAT, settled), payload)
         return delivery_id
 
     def settle(self, delivery_id: int, state: DeliveryState | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from c2dkit._protocols.mqtt._decode import check_empty, decode_connect, decode_subscribe, decode_unsubscribe
 from c2dkit._protocols.mqtt._encode import PINGRESP, encode_connack, encode_suback, encode_unsuback
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MqttServer"]
 
+CONNECT_SECONDS: Final = 30.0
+"""How long a client may take from the first ``tick`` to its CONNECT: "a reasonable amount of time" (MQTT 3.1.1, 3.1.4)."""
+
 
 class MqttServer(Endpoint[ServerEvent]):
     """A server's end of one client's connection. PINGREQ is answered here; every other answer is the application's.
@@ -38,16 +41,12 @@ class MqttServer(Endpoint[ServerEvent]):
 
     Args:
         max_packet_size: Bytes of the largest packet that the client may send.
-        connect_timeout: Seconds from the first ``tick`` to the client's CONNECT.
         max_unacknowledged: Messages of QoS 1 that may be unacknowledged, each way, and requests that may be unanswered.
     """
 
-    def __init__(
-        self, *, max_packet_size: int = 262_144, connect_timeout: float = 30.0, max_unacknowledged: int = 1024
-    ) -> None:
+    def __init__(self, *, max_packet_size: int = 262_144, max_unacknowledged: int = 1024) -> None:
         super().__init__(max_packet_size=max_packet_size, max_unacknowledged=max_unacknowledged)
         self.keep_alive_limit: float | None = None
-        self._connect_timeout = connect_timeout
         self._max_unanswered = max_unacknowledged
         self._keep_alive: int | None = None  # None before CONNECT
         self._accepted = False
@@ -123,7 +122,7 @@ class MqttServer(Endpoint[ServerEvent]):
         if self._over:
             return None
         if self._keep_alive is None:
-            return self._connect_timeout
+            return CONNECT_SECONDS
         if not self._keep_alive:
             return self.keep_alive_limit
         allowed = 1.5 * self._keep_alive

@@ -125,12 +125,9 @@ def _nested(levels: int, value: bytes = b"\x40") -> bytes:
 def test_nesting_is_allowed_up_to_the_limit() -> None:
     decode_value(_nested(MAX_DEPTH))
     decode_value(b"\x00\x40" * MAX_DEPTH + b"\x40")
-    decode_value(_nested(2), max_depth=2)
     for bomb in (_nested(MAX_DEPTH + 1), b"\x00\x40" * (MAX_DEPTH + 1) + b"\x40"):
         with pytest.raises(AmqpProtocolError, match="too deeply"):
             decode_value(bomb)
-    with pytest.raises(AmqpProtocolError, match="too deeply"):
-        decode_value(_nested(3), max_depth=2)
 
 
 COUNT = "ffffffff"

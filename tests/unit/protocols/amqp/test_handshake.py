@@ -49,7 +49,6 @@ def exchange(client: amqp.Connection, server: amqp.Connection, code: int = 0) ->
     ("sasl", "response"),
     [
         (amqp.plain("dev@sas.hub", "secret"), b"\0dev@sas.hub\0secret"),
-        (amqp.plain("dev", "secret", authzid="boss"), b"boss\0dev\0secret"),
         (amqp.external(), b""),
         (amqp.anonymous(), b""),
         (amqp.mssbcbs(), None),
