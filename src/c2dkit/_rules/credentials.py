@@ -104,11 +104,6 @@ class DeviceCredential:
         )
 
     @property
-    def short_hub_name(self) -> str:
-        """The host name up to its first dot, which is what SASL PLAIN wants."""
-        return self.host_name.partition(".")[0]
-
-    @property
     def dial(self) -> tuple[str, int | None]:
         """Host (an IPv6 address without brackets) and port to connect to; the gateway's where there is one."""
         if self.gateway_host_name is not None:
@@ -176,11 +171,6 @@ class ServiceCredential:
             shared_access_key=values.get("SharedAccessKey"),
             shared_access_signature=values.get("SharedAccessSignature"),
         )
-
-    @property
-    def short_hub_name(self) -> str:
-        """The host name up to its first dot, which is what SASL PLAIN wants."""
-        return self.host_name.partition(".")[0]
 
     @property
     def dial(self) -> tuple[str, int | None]:

@@ -96,7 +96,3 @@ class Connections:
         """Have all connections reauthorized."""
         for connection in self:
             connection.reauthorize()
-
-    def of_device(self, device_id: str) -> tuple[Connection, ...]:
-        """Return the connections on which a device has signed in."""
-        return tuple(connection for connection in self if device_id in connection.device_ids)

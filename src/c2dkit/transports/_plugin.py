@@ -74,8 +74,3 @@ class TransportInfo:
     settlements: frozenset[Settlement] | None
     operations: frozenset[ServiceOperation] | None
     missing: str | None
-
-    @property
-    def installed(self) -> bool:
-        """Whether it can be used here."""
-        return self.missing is None
