@@ -99,8 +99,6 @@ class CbsRequests(Incoming):
         """Verify the token; whether it is good is said by the answer, not by the outcome."""
         try:
             request = decode_put_token(payload)
-        except amqp.AmqpProtocolError as error:
-            return amqp.Rejected(amqp.AmqpError(error.condition, str(error)))
         except ValueError as error:
             return amqp.Rejected(amqp.AmqpError("com.microsoft:argument-error", str(error)))
         self._answer = TokenAnswer(request.message_id, *self._put(request.token))

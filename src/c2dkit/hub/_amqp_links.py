@@ -111,16 +111,24 @@ class Incoming(ServedLink[amqp.ReceiverLink]):
 
     def on_transfer(self, event: amqp.TransferReceived) -> None:
         """Take one message and tell the peer what became of it."""
-        outcome = self.take(event.payload)
+        outcome = self._outcome(event.payload)
         if not event.settled:
             # uamqp's sender waits for ever for a disposition that is not settled.
             self.link.settle(event.delivery_id, outcome, settled=True)
         if self.link.credit <= self.credit // 2:
             self.link.flow(self.credit)
 
+    def _outcome(self, payload: bytes) -> amqp.Outcome:
+        try:
+            return self.take(payload)
+        except amqp.AmqpProtocolError as error:
+            return amqp.Rejected(amqp.AmqpError(error.condition, str(error)))
+        except C2dError as error:
+            return amqp.Rejected(error_of(error))
+
     @abstractmethod
     def take(self, payload: bytes) -> amqp.Outcome:
-        """Do what the message is for."""
+        """Do what the message is for; an error of AMQP or of IoT Hub that this raises is told to the peer."""
 
 
 class ServiceBoundLink(Incoming):
@@ -135,15 +143,10 @@ class ServiceBoundLink(Incoming):
 
     def take(self, payload: bytes) -> amqp.Outcome:
         """Queue the message; accepted means that it is queued."""
-        try:
-            message = decode_message(payload)
-            self._core.gate.message(message, device_of(message.to or ""))
-            self._core.state.send(message)
-            self._core.gate.queued(message)
-        except amqp.AmqpProtocolError as error:
-            return amqp.Rejected(amqp.AmqpError(error.condition, str(error)))
-        except C2dError as error:
-            return amqp.Rejected(error_of(error))
+        message = decode_message(payload)
+        self._core.gate.message(message, device_of(message.to or ""))
+        self._core.state.send(message)
+        self._core.gate.queued(message)
         return amqp.Accepted()
 
 
@@ -170,10 +173,5 @@ class EventsLink(Incoming):
 
     def take(self, payload: bytes) -> amqp.Outcome:
         """Drop the message, unless it is refused."""
-        try:
-            self._core.gate.event(self._device_id, amqp.decode_message(payload).application_properties or {})
-        except amqp.AmqpProtocolError as error:
-            return amqp.Rejected(amqp.AmqpError(error.condition, str(error)))
-        except C2dError as error:
-            return amqp.Rejected(error_of(error))
+        self._core.gate.event(self._device_id, amqp.decode_message(payload).application_properties or {})
         return amqp.Accepted()
