@@ -15,6 +15,7 @@ from c2dkit._wire.amqp import CBS_ADDRESS
 __all__ = [
     "BEARER_TOKEN_TYPE",
     "SAS_TOKEN_TYPE",
+    "TOKEN_TYPES",
     "PutToken",
     "TokenAnswer",
     "decode_answer",
@@ -27,6 +28,8 @@ MessageId = int | UUID | bytes | str | None
 SAS_TOKEN_TYPE: Final = "servicebus.windows.net:sastoken"  # noqa: S105 - a type's name
 BEARER_TOKEN_TYPE: Final = "bearer"  # noqa: S105 - a type's name
 """Of a token of Entra ID, as .NET and Python write it; Node writes the type of a signature."""
+TOKEN_TYPES: Final = {"sas": SAS_TOKEN_TYPE, "bearer": BEARER_TOKEN_TYPE}
+"""By the kind of a token."""
 
 
 class PutToken(NamedTuple):

@@ -17,17 +17,24 @@ from c2dkit._errors import C2dError, ConnectError, InvalidInputError, PeerProtoc
 from c2dkit._models import NO_PROPERTIES, Ack, Message
 from c2dkit._rules.limits import PROPERTIES
 from c2dkit._rules.properties import SYSTEM_PROPERTIES, SYSTEM_PROPERTY_PREFIX
-from c2dkit._wire.times import format_time, parse_time
+from c2dkit._wire.times import format_time, read_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["connack_error", "decode_publish", "encode_topic", "parse_username", "subscription", "username"]
+__all__ = [
+    "connack_error",
+    "decode_event_properties",
+    "decode_publish",
+    "encode_topic",
+    "parse_username",
+    "subscription",
+    "username",
+]
 
 API_VERSION: Final = "2021-04-12"
 MAX_TOPIC_BYTES: Final = 65_535
 """MQTT 3.1.1, 1.5.3: a UTF-8 string has at most 65,535 bytes."""
-
 
 MAX_USERNAME_LENGTH: Final = 4096
 
@@ -91,8 +98,8 @@ def decode_publish(topic: str, payload: bytes) -> Message:
         to=get("to"),
         content_type=get("content_type"),
         content_encoding=get("content_encoding"),
-        expires_at=_time(get("expires_at")),
-        created_at=_time(get("created_at")),
+        expires_at=read_time(get("expires_at")),
+        created_at=read_time(get("created_at")),
         ack=_ACKS.get(get("ack")),
         properties=properties or NO_PROPERTIES,
     )
@@ -187,12 +194,3 @@ def _split_bag(bag: str) -> tuple[dict[str, str | None], dict[str, str | None]]:
         elif key and not key.startswith(SYSTEM_PROPERTY_PREFIX):
             properties[key] = value
     return system, properties
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return parse_time(text)
-    except ValueError:
-        return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-__all__ = ["format_time", "parse_time"]
+__all__ = ["format_time", "parse_time", "read_time"]
 
 MAX_LENGTH: Final = 64
 
@@ -31,3 +31,13 @@ def parse_time(text: str) -> datetime:
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"not an ISO 8601 time: {text!r}") from None
+
+
+def read_time(text: str | None) -> datetime | None:
+    """Read a time of a message as ``parse_time`` does: None where there is none, for the message is good without it."""
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except ValueError:
+        return None

@@ -28,10 +28,6 @@ __all__ = ["DeviceBoundLink", "FeedbackLink", "Outgoing"]
 
 log = logging.getLogger("c2dkit.hub")
 
-SECOND: Final = 1
-"""Receiver settle mode second: the receiver settles only after the sender has (AMQP 1.0 part 2, 2.8.3)."""
-
-
 MAX_UNSETTLED: Final = 100
 """Deliveries of one link that may be unsettled, twice what a device's queue holds: those with locks that have ended are
 among them, so a peer that does not read, or never settles, would be sent the same messages over and over."""
@@ -65,7 +61,7 @@ class Parcel(NamedTuple):
 class QueueLink(Outgoing):
     """Sends the items of one queue and settles them there as the peer says."""
 
-    rcv_settle_mode = SECOND
+    rcv_settle_mode = amqp.SECOND
 
     def __init__(self, core: HubCore, grants: Grants, link: amqp.SenderLink, wake: Callable[[], None]) -> None:
         super().__init__(core, grants, link, wake)

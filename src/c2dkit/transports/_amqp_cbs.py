@@ -23,7 +23,6 @@ __all__ = ["CbsNode"]
 
 ANSWER_CREDIT: Final = 10
 """Answers that may come unasked at most; given anew with each, since a connection puts tokens for ever."""
-TOKEN_TYPES: Final = {"sas": cbs.SAS_TOKEN_TYPE, "bearer": cbs.BEARER_TOKEN_TYPE}
 
 
 class CbsNode(LinkHandler):
@@ -69,7 +68,7 @@ class CbsNode(LinkHandler):
             LinkError: The connection ended.
         """
         message_id = f"put-token-{next(self._ids)}"
-        request = cbs.PutToken(message_id, token.audience, token.text, TOKEN_TYPES[token.kind])
+        request = cbs.PutToken(message_id, token.audience, token.text, cbs.TOKEN_TYPES[token.kind])
         answer: asyncio.Future[cbs.TokenAnswer] = asyncio.get_running_loop().create_future()
         self._waiting[message_id] = answer
         try:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from c2dkit._models import NO_PROPERTIES, Ack, Message
-from c2dkit._wire.times import parse_time
+from c2dkit._rules.properties import SYSTEM_PROPERTY_PREFIX
+from c2dkit._wire.times import read_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
 __all__ = ["ClientMessage", "read_message"]
 
 ACKS: Final[Mapping[str | None, Ack]] = {ack.value: ack for ack in Ack}
 CREATION_TIME: Final = "$.ctime"
-SYSTEM_PROPERTY_PREFIX: Final = "$."
 
 
 class ClientMessage(Protocol):
@@ -42,8 +41,8 @@ def read_message(message: ClientMessage) -> Message:
         user_id=message.user_id,
         content_type=message.content_type,
         content_encoding=message.content_encoding,
-        expires_at=_time(message.expiry_time_utc),
-        created_at=_time(custom.get(CREATION_TIME)),
+        expires_at=read_time(message.expiry_time_utc),
+        created_at=read_time(custom.get(CREATION_TIME)),
         ack=ACKS.get(message.ack),
         properties={name: value for name, value in custom.items() if _is_own(name)} or NO_PROPERTIES,
     )
@@ -52,12 +51,3 @@ def read_message(message: ClientMessage) -> Message:
 def _is_own(name: str) -> bool:
     # An empty bag reads as one property without a name.
     return bool(name) and not name.startswith(SYSTEM_PROPERTY_PREFIX)
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return parse_time(text)
-    except ValueError:
-        return None

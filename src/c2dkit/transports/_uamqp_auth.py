@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["PORT", "Authentication", "make_authentication"]
 
 PORT: Final = 5671
-TOKEN_TYPES: Final = {"sas": cbs.SAS_TOKEN_TYPE, "bearer": cbs.BEARER_TOKEN_TYPE}
 
 
 class Authentication(Protocol):
@@ -71,7 +70,7 @@ async def make_authentication(credential: Credential, *, ssl_context: ssl.SSLCon
             get_token,
             port=port or PORT,
             verify=_ca_file(ssl_context, Path(folder)),  # read at once
-            token_type=TOKEN_TYPES[token.kind].encode(),
+            token_type=cbs.TOKEN_TYPES[token.kind].encode(),
             timeout=int(ANSWER_SECONDS),
             refresh_window=int((token.expires_at - token.renew_at).total_seconds()),
             retry_policy=authentication.TokenRetryPolicy(retries=0),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2dkit._wire.times import format_time, parse_time
+from c2dkit._wire.times import format_time, parse_time, read_time
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 EAST = timezone(timedelta(hours=9))
@@ -48,6 +48,12 @@ def test_any_iso_8601_time_is_read(text: str) -> None:
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(ValueError, match="not an ISO 8601 time"):
         parse_time(text)
+    assert read_time(text) is None
+
+
+def test_a_message_may_have_no_time() -> None:
+    assert read_time(None) is None
+    assert read_time("2026-01-31T12:00:00Z") == NOON
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
