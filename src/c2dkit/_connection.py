@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from c2dkit._errors import C2dError
 
-__all__ = ["Connection", "ConnectionState", "ConnectionStatus"]
+__all__ = ["CLOSED", "Connection", "ConnectionState", "ConnectionStatus"]
 
 REMEMBERED: Final = 64
 """How many changes an iteration may lag behind before it misses some."""

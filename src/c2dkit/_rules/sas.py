@@ -15,7 +15,18 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import quote, unquote
 
-__all__ = ["DEFAULT_LIFETIME", "ParsedSas", "SasToken", "covers", "decode_key", "parse", "sign", "verify"]
+__all__ = [
+    "DEFAULT_LIFETIME",
+    "MAX_EXPIRY",
+    "RENEW_AFTER",
+    "ParsedSas",
+    "SasToken",
+    "covers",
+    "decode_key",
+    "parse",
+    "sign",
+    "verify",
+]
 
 SCHEME: Final = "SharedAccessSignature "
 DEFAULT_LIFETIME: Final = timedelta(hours=1)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from c2dkit.hub._core import HubCore
     from c2dkit.hub._http_request import Request
 
-__all__ = ["HttpEndpoints"]
+__all__ = ["HttpEndpoints", "error_reply", "segments_of"]
 
 log = logging.getLogger("c2dkit.hub")
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from c2dkit.transports._ending import Ending
     from c2dkit.transports._https_client import Answer, HttpsClient
 
-__all__ = ["HttpsDeviceTransport", "HttpsServiceTransport"]
+__all__ = ["FEEDBACK_POLLING", "HttpsDeviceTransport", "HttpsServiceTransport"]
 
 FEEDBACK_POLLING: Final = PollingInterval.adaptive(timedelta(seconds=1), timedelta(seconds=15))
 """The hub makes a batch of feedback every 15 s at most (IoT Hub developer guide, "Message feedback")."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from c2dkit.transports._plugin import DeviceFactory, ServiceFactory
     from c2dkit.transports._ports import DeviceTransport, ServiceTransport
 
-__all__ = ["available", "device_transport", "service_transport"]
+__all__ = ["available", "device_transport", "refuse_text", "service_transport"]
 
 GROUP: Final = "c2dkit.transports"
 
