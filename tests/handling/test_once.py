@@ -88,6 +88,21 @@ async def test_a_journal_that_fails_ends_the_run_and_the_message_stays(device: D
     assert calls.begun == []
 
 
+async def test_a_journal_that_cannot_remember_ends_the_run_and_the_message_stays(device: Device) -> None:
+    class Full(MemoryJournal):
+        async def add(self, message_id: str) -> None:
+            raise OSError(f"no room for {message_id}")
+
+    sent = device.send()
+    calls = Calls()
+    calls.let(sent)
+    async with device.receiver() as receiver:
+        with pytest.raises(OSError, match=sent):
+            await receiver.run(calls, journal=Full())
+        assert device.waiting() == [(sent, 0)]
+    assert calls.ended == [sent]
+
+
 async def test_dead_letters_that_fail_end_the_run_and_the_message_stays(device: Device, tmp_path: Path) -> None:
     sent = device.send()
 
