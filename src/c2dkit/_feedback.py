@@ -51,6 +51,9 @@ class FeedbackStream:
     Args:
         transport: How to connect; ``from_connection_string`` is the short door.
         retry: When to connect again; the first opening is tried once.
+
+    Raises:
+        InvalidInputError: ``transport`` is a text.
     """
 
     def __init__(self, transport: ServiceTransport, *, retry: RetryPolicy = DEFAULT_RETRY) -> None:
@@ -84,6 +87,15 @@ class FeedbackStream:
         return self._batches.connection
 
     async def __aenter__(self) -> Self:
+        """Connect, once, or take part in what is read for others with the same credential.
+
+        Cancellation: safe, nothing stays open.
+
+        Raises:
+            ClosedError: It has been opened before.
+            UnsupportedOperationError: The transport cannot receive feedback.
+            C2dError: No connection could be made, or the hub refused.
+        """
         if self._reader is not None:
             raise ClosedError("a feedback stream is opened once; make a new one")
         supported = self._transport.operations
@@ -103,6 +115,10 @@ class FeedbackStream:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """Complete or abandon the batch in hand, as the class says, and give back the others.
+
+        Cancellation: the batch comes again if the hub has not been told; the connection is still closed.
+        """
         reader = self._open_reader()
         self._batches.close()
         try:

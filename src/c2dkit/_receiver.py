@@ -58,6 +58,10 @@ class DeviceReceiver(Generic[PayloadT_co]):
         prefetch: How many messages may wait in memory, at least 1. Their locks (60 s on AMQP) run while they wait,
             so keep it below what the application handles in that time.
         retry: When to connect again; the first opening is tried once.
+
+    Raises:
+        InvalidInputError: ``prefetch`` is less than 1, pydantic cannot check for ``payload_type``, or ``transport`` is a
+            text.
     """
 
     @overload
@@ -152,7 +156,7 @@ class DeviceReceiver(Generic[PayloadT_co]):
         Raises:
             ConnectionStringError: The connection string cannot be used.
             TransportUnavailableError: There is no such transport, or it cannot be used here; the text says why.
-            InvalidInputError: The transport cannot honour ``ssl_context`` or ``proxy``.
+            InvalidInputError: The transport cannot honour ``ssl_context`` or ``proxy``; or as for the class.
         """
         credential = DeviceCredential.from_connection_string(connection_string)
         adapter = device_transport(transport, credential, ssl_context=ssl_context, proxy=proxy)
@@ -166,6 +170,15 @@ class DeviceReceiver(Generic[PayloadT_co]):
         return self._keeper.connection
 
     async def __aenter__(self) -> Self:
+        """Connect, once: a receiver that is closed or could not be opened is not opened again.
+
+        Cancellation: safe, nothing stays open.
+
+        Raises:
+            ClosedError: It has been opened before.
+            C2dError: No connection could be made, or the hub refused. What polls (``https``) makes none yet: the first
+                receive raises it.
+        """
         if self._opened or self._closed:
             raise ClosedError("a receiver is opened once; make a new one")
         self._opened = True
@@ -175,6 +188,10 @@ class DeviceReceiver(Generic[PayloadT_co]):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """Give back the messages that are held, close the connection and end every iteration.
+
+        Cancellation: the connection is still closed.
+        """
         self._closed = True
         await self._keeper.close(ClosedError("the receiver is closed"))
 

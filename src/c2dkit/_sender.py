@@ -66,6 +66,9 @@ class CloudSender:
         transport: How to connect; ``from_connection_string`` is the short door.
         retry: When to connect, and to send, again; the first opening is tried once.
         outcomes: When an outcome is overdue, and what becomes of feedback for others.
+
+    Raises:
+        InvalidInputError: ``transport`` is a text.
     """
 
     def __init__(
@@ -123,6 +126,14 @@ class CloudSender:
         return self._keeper.connection
 
     async def __aenter__(self) -> Self:
+        """Connect, once, where the transport can send: a sender that is closed or could not be opened stays so.
+
+        Cancellation: safe, nothing stays open.
+
+        Raises:
+            ClosedError: It has been opened before.
+            C2dError: No connection could be made, or the hub refused.
+        """
         if self._outcomes is not None:
             raise ClosedError("a sender is opened once; make a new one")
         self._outcomes = Outcomes(self._transport, self._retry, self._policy)
@@ -133,6 +144,10 @@ class CloudSender:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """Close the connection; whoever waits for an outcome gets a ClosedError.
+
+        Cancellation: the connection is still closed.
+        """
         outcomes = self._check_open()
         self._closed = True
         try:

@@ -37,7 +37,10 @@ class AsyncTokenCredential(Protocol):
     """Gives tokens, for example a credential of ``azure.identity.aio``; closing it is the application's business."""
 
     async def get_token(self, *scopes: str) -> AccessToken:
-        """Return a token for all of ``scopes``; called in the event loop, before each connection at least."""
+        """Return a token for all of ``scopes``; called in the event loop, before each connection at least.
+
+        Cancelled when the connection is not wanted any more, and after 30 s.
+        """
         ...
 
 

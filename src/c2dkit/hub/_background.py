@@ -51,7 +51,8 @@ class BackgroundHub:
 
         Raises:
             OSError: A port is taken or may not be used, or the host's address is not one of this machine's.
-            InvalidInputError: The hub listens already.
+            HubDataError: As for ``LocalHub``.
+            InvalidInputError: The hub listens already; or as for ``LocalHub``.
         """
         if self._portal is not None:
             raise InvalidInputError("the hub listens already")
@@ -66,7 +67,11 @@ class BackgroundHub:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Drop every connection, stop listening and end the thread."""
+        """Drop every connection, stop listening and end the thread.
+
+        Raises:
+            HubDataError: As for ``LocalHub``.
+        """
         self._portal = None
         if self._process == os.getpid():  # a fork of it has no such thread
             self._running.close()

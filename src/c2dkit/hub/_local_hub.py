@@ -135,6 +135,8 @@ class LocalHub:
     async def __aenter__(self) -> Self:
         """Open the folder of ``data_dir``, and listen.
 
+        Cancellation: safe, nothing stays open.
+
         Raises:
             HubDataError: The folder is another hub's, or not a hub's, or damaged; nothing of it was changed.
             OSError: A port is taken or may not be used, or the host's address is not one of this machine's.

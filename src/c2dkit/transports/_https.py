@@ -1,4 +1,4 @@
-"""The transports ``https``: requests to IoT Hub's REST endpoints, for a device and for a back end."""
+"""The transport ``https``: requests to IoT Hub's REST endpoints, for a device and for a back end."""
 
 from __future__ import annotations
 

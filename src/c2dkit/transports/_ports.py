@@ -102,7 +102,10 @@ class DeviceLink(Protocol):
         ...
 
     async def close(self) -> None:
-        """Send what is pending, give back what is held, close the connection. Idempotent; raises nothing."""
+        """Send what is pending, give back what is held, close the connection. Idempotent; raises nothing.
+
+        Cancellation: the connection is still closed.
+        """
         ...
 
 
@@ -161,7 +164,10 @@ class SenderLink(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close this link; the connection closes with its last link. Idempotent; raises nothing."""
+        """Close this link; the connection closes with its last link. Idempotent; raises nothing.
+
+        Cancellation: as ``DeviceLink.close``.
+        """
         ...
 
 
@@ -184,11 +190,16 @@ class FeedbackLink(Protocol):
         ...
 
     async def settle(self, batch: FeedbackBatch, settlement: Settlement) -> None:
-        """Complete or abandon a batch; as ``DeviceLink.settle``."""
+        """Complete or abandon a batch; cancellation and errors as ``DeviceLink.settle``."""
         ...
 
     async def close(self) -> None:
-        """Give back what is held and close this link; the connection closes with its last link."""
+        """Give back what is held and close this link; the connection closes with its last link.
+
+        Idempotent; raises nothing.
+
+        Cancellation: as ``DeviceLink.close``.
+        """
         ...
 
 
@@ -230,11 +241,11 @@ class ServiceTransport(Protocol):
         ...
 
     async def open_sender(self) -> SenderLink:
-        """Connect, authenticate and get ready to send; errors as ``DeviceTransport.open``."""
+        """Connect, authenticate and get ready to send; cancellation and errors as ``DeviceTransport.open``."""
         ...
 
     async def open_feedback(self) -> FeedbackLink:
-        """Connect, authenticate and start receiving feedback; errors as ``DeviceTransport.open``."""
+        """Connect, authenticate and start receiving feedback; cancellation and errors as ``DeviceTransport.open``."""
         ...
 
     async def purge(self, device_id: str) -> int:
