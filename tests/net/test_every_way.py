@@ -20,6 +20,7 @@ from c2dkit import (
     ServiceCredential,
     UnauthorizedError,
 )
+from c2dkit._models import Message
 from c2dkit.transports import AmqpServiceTransport
 
 from .conftest import ConnectProxy, serving
@@ -113,9 +114,10 @@ async def test_a_lost_connection_is_told_through_a_websocket(hub: LocalHub, tran
 async def test_the_environment_names_no_proxy(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    for transport in DEVICE_TRANSPORTS:
-        async with device(hub, transport, None):
-            pass
+    for transport in [*DEVICE_TRANSPORTS, "https"]:
+        hub._state.send(Message(b"x", to="/devices/dev-1/messages/devicebound"))
+        async with device(hub, transport, None) as receiver:
+            await (await anext(receiver)).complete()
 
 
 @pytest.mark.parametrize("transport", DEVICE_TRANSPORTS)

@@ -25,13 +25,16 @@ class Clock:
         return self.now
 
 
-def taken(operation: Callable[[], None], at_most: int = 20_000) -> int:
-    for count in range(at_most):
+AT_MOST = 20_000
+
+
+def taken(operation: Callable[[], None]) -> int:
+    for count in range(AT_MOST):
         try:
             operation()
         except ThrottledError:
             return count
-    return at_most
+    return AT_MOST
 
 
 @pytest.mark.parametrize(
