@@ -5,7 +5,7 @@ The bounds are shortened here; ``python -m bench half-open`` measures the real o
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -220,6 +220,22 @@ async def test_a_hub_that_answers_no_poll_is_given_up_at_the_deadline(hub: Local
             with pytest.raises(ConnectError):
                 await anext(receiver)
             assert receiver.connection.state is ConnectionState.CLOSED
+
+
+@pytest.mark.parametrize("resend", [False, True])
+async def test_what_may_be_queued_is_sent_again_only_where_the_caller_says_so(hub: LocalHub, *, resend: bool) -> None:
+    string, trust = hub.service_connection_string, hub.ssl_context()
+    async with (
+        lossy() as (proxy, url),
+        CloudSender.from_connection_string(string, ssl_context=trust, proxy=url, retry=SOON) as sender,
+    ):
+        await sender.send("dev-1", "a")
+        proxy.lose(to_hub=False)
+        with nullcontext() if resend else pytest.raises(OutcomeUnknownError):
+            await sender.send("dev-1", "b", resend_unknown=resend)
+        await sender.send("dev-1", "c")
+    queued = [entry.item.body for entry in hub._state.messages("dev-1")]
+    assert queued == ([b"a", b"b", b"b", b"c"] if resend else [b"a", b"b", b"c"])
 
 
 async def test_a_resend_that_is_refused_leaves_it_unknown_what_became_of_the_first(hub: LocalHub) -> None:
