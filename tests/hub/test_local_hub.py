@@ -260,5 +260,7 @@ async def test_standard_ports_are_left_out_of_connection_strings(monkeypatch: py
 
 async def test_only_loopback_listens_unless_told_otherwise() -> None:
     async with LocalHub() as hub:
-        addresses = {each.extra(anyio.abc.SocketAttribute.local_address)[0] for each in hub._listeners[0]._sockets}
+        addresses = {
+            each.extra(anyio.abc.SocketAttribute.local_address)[0] for each in hub._ports._listeners[0]._sockets
+        }
         assert addresses <= {"127.0.0.1", "::1"}

@@ -279,7 +279,9 @@ async def test_a_device_that_is_refused_ends_the_connection_itself(
         with pytest.raises(ssl.SSLError, match="ALERT_UNKNOWN_CA"):
             await stream.receive()
         await anyio.wait_all_tasks_blocked()
-        (refusing,) = strict._listeners[0]._greeting  # reads on, lest what it has not read costs the device the alert
+        (refusing,) = strict._ports._listeners[
+            0
+        ]._greeting  # reads on, lest what it has not read costs the device the alert
         await anyio.aclose_forcefully(stream)
         await asyncio.wait([refusing])
 

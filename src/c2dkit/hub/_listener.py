@@ -73,6 +73,7 @@ class Listener:
         context: Of the TLS handshakes.
         doors: What serves a connection, by its first bytes.
         max_connections: As many are kept at a time.
+        timeout: Bounds how long a stranger may be silent, in seconds.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Listener:
         doors: Mapping[bytes, Door],
         *,
         max_connections: int,
-        timeout: Callable[[float], AbstractAsyncContextManager[object]] = asyncio.timeout,
+        timeout: Callable[[float], AbstractAsyncContextManager[object]],
     ) -> None:
         self._timeout = timeout
         self._context = context

@@ -12,21 +12,16 @@ from typing import TYPE_CHECKING, Final, Self
 import anyio
 
 from c2dkit._errors import ClosedError, InvalidInputError
-from c2dkit.hub._amqp import AmqpDoor
 from c2dkit.hub._auth import Authenticator
 from c2dkit.hub._certificates import read_authority, thumbprint_of
 from c2dkit.hub._clock import HubClock
 from c2dkit.hub._core import HubCore
 from c2dkit.hub._data import HubData
-from c2dkit.hub._durable_stream import durable
 from c2dkit.hub._event_feed import EventFeed
-from c2dkit.hub._fault_door import FaultyDoor
-from c2dkit.hub._http_late import FIRST_BYTES, late_http_door
 from c2dkit.hub._identities import Authentication, DeviceSettings
 from c2dkit.hub._keys import Keys, is_loopback
-from c2dkit.hub._listener import Listener
-from c2dkit.hub._mqtt import MqttDoor
 from c2dkit.hub._options import HubOptions
+from c2dkit.hub._ports import Ports
 from c2dkit.hub._tls import TlsContext
 
 if TYPE_CHECKING:
@@ -41,7 +36,6 @@ if TYPE_CHECKING:
     from c2dkit.hub._identities import Device, Policy, Right
     from c2dkit.hub._issuers import TokenIssuer
     from c2dkit.hub._keys import KeyName
-    from c2dkit.hub._listener import Door
 
 __all__ = ["LocalHub"]
 
@@ -106,8 +100,7 @@ class LocalHub:
         """The hub's clock; ``advance`` makes locks, messages and tokens expire without waiting."""
         self.host: str = "localhost" if host in WILDCARDS else host
         """The host name in the connection strings."""
-        self._bind = host
-        self._ports = [port for port in (amqp_port, mqtt_port, https_port) if port is not None]
+        self._ports = Ports(host, [port for port in (amqp_port, mqtt_port, https_port) if port is not None])
         self._options = options or HubOptions()
         self._keys = Keys(development=development_key, exposed=not is_loopback(host))
         self._issuers = tuple(issuers)
@@ -120,7 +113,6 @@ class LocalHub:
         self._trust()
         self._events = EventFeed(self.clock.now)
         self._state.subscribe(self._events.changed)
-        self._listeners: list[Listener] = []
         self._core: HubCore | None = None
         self._ca_file: Path | None = None
         if registry_file is not None:
@@ -171,13 +163,14 @@ class LocalHub:
     @property
     def port(self) -> int:
         """The port that the hub listens on, for every protocol."""
-        return self._first().port
+        return self.ports[0]
 
     @property
     def ports(self) -> tuple[int, ...]:
         """All ports: ``port``, and those of ``mqtt_port`` and ``https_port`` where they were asked for."""
-        self._first()
-        return tuple(listener.port for listener in self._listeners)
+        if not self._ports.numbers:
+            raise _not_listening()
+        return self._ports.numbers
 
     @property
     def ca_file(self) -> Path:
@@ -361,7 +354,7 @@ class LocalHub:
     @property
     def connection_count(self) -> int:
         """How many clients are connected."""
-        return sum(listener.connection_count for listener in self._listeners)
+        return self._ports.connection_count
 
     def events(self) -> AbstractContextManager[AsyncIterator[HubEvent]]:
         """Give an iterator over what happens in the hub from now on, in order; it ends when the hub stops.
@@ -399,7 +392,7 @@ class LocalHub:
 
         Cancellation: the connections still end, without being waited for.
         """
-        await asyncio.gather(*(listener.disconnect_all() for listener in self._listeners))
+        await self._ports.disconnect_all()
 
     async def wait_failed(self) -> None:
         """Wait until the hub has stopped because it cannot write to its folder: leaving ``async with`` says why.
@@ -428,16 +421,7 @@ class LocalHub:
             self._state, auth, self.clock, self._options, host_name=self.host, events=self._events, front=self
         )
         self._core.start()
-        doors = _doors(self._core, self._data)
-        for port in self._ports:
-            listener = Listener(
-                self._tls,
-                doors,
-                max_connections=self._options.max_connections,
-                timeout=self._core.patience.timeout,
-            )
-            await listener.open(self._bind, port)
-            self._listeners.append(listener)
+        await self._ports.open(self._core, self._data, self._tls)
         if self._data.store is None:
             self._ca_file = _write_ca_file(self._data.authority.ca_pem)
         else:
@@ -461,16 +445,12 @@ class LocalHub:
 
     async def _stop_when_failed(self) -> None:
         await self._data.failed.wait()
-        await self._stop_listening()
-
-    async def _stop_listening(self) -> None:
-        listeners, self._listeners = self._listeners, []
-        await asyncio.gather(*(listener.aclose() for listener in listeners))
+        await self._ports.close()
 
     async def _close(self) -> HubDataError | None:
         failure: HubDataError | None = None
         with anyio.CancelScope(shield=True):
-            await self._stop_listening()
+            await self._ports.close()
             if self._core is not None:
                 self._core.stop()
                 self._core = None
@@ -504,11 +484,6 @@ class LocalHub:
 
         RegistryFile.load(path, self._keys).apply(self._state, self._policies)
 
-    def _first(self) -> Listener:
-        if not self._listeners:
-            raise _not_listening()
-        return self._listeners[0]
-
     def _on_policy(self, _: Policy) -> None:
         if self._core is not None:
             self._core.connections.reauthorize_all()
@@ -518,16 +493,6 @@ class LocalHub:
         standard = self.ports in ((AMQP_PORT, MQTT_PORT), (AMQP_PORT, MQTT_PORT, HTTPS_PORT))
         host = _in_a_string(self.host)
         return host if standard else f"{host}:{self.port}"
-
-
-def _doors(core: HubCore, data: HubData) -> dict[bytes, Door]:
-    amqp, mqtt = AmqpDoor(core), MqttDoor(core, data.sessions)
-    http = late_http_door(core, {"amqpwsb10": amqp, "mqtt": mqtt})
-    doors: dict[bytes, Door] = {b"AMQP": amqp, b"\x10": mqtt, **dict.fromkeys(FIRST_BYTES, http)}
-    store = data.store
-    if store is not None:
-        doors = {first: durable(door, store) for first, door in doors.items()}
-    return {first: FaultyDoor(core, door) for first, door in doors.items()}
 
 
 def _in_a_string(host: str) -> str:
