@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from c2dkit._retry import RetryPolicy
     from c2dkit.transports._ports import FeedbackBatch, FeedbackLink, ServiceTransport
 
-__all__ = ["FeedbackMember", "FeedbackReader", "HeldBatch"]
+__all__ = ["HELD_BATCHES", "FeedbackMember", "FeedbackReader", "HeldBatch"]
 
 HELD_BATCHES: Final = 16
 """How many batches may be in the hands of members, of at most 64 records each, before reading stops."""

@@ -12,7 +12,7 @@ import pytest
 from c2dkit import ClosedError, ConnectionState, FeedbackStatus, FeedbackStream, RetryPolicy, Settlement, ThrottledError
 from c2dkit._connection import Connection
 from c2dkit._feedback_ledger import FeedbackLedger
-from c2dkit._feedback_reader import FeedbackReader, HeldBatch
+from c2dkit._feedback_reader import HELD_BATCHES, FeedbackReader, HeldBatch
 from c2dkit._models import FeedbackRecord
 from c2dkit.transports import Ending, FeedbackBatch, FeedbackLink, SenderLink, ServiceOperation, ServiceTransport
 from c2dkit.transports._mailbox import Mailbox
@@ -117,6 +117,19 @@ async def reading(link: Link, *members: Member) -> AsyncGenerator[FeedbackReader
         for member in members:
             await reader.leave(member)
     assert reader.over
+
+
+async def test_no_more_is_read_while_as_many_batches_are_held_as_may_be() -> None:
+    link, member = Link(), Member()
+    for number in range(HELD_BATCHES + 1):
+        link.give(f"lock-{number}", f"{number}")
+    async with reading(link, member) as reader:
+        with anyio.fail_after(20), reader.wanted():
+            await anyio.wait_all_tasks_blocked()
+            assert (len(member.taken), len(link.batches)) == (HELD_BATCHES, 1)
+            await reader.let_go(member, member.taken[0], handled=True)
+            await anyio.wait_all_tasks_blocked()
+            assert (len(member.taken), len(link.batches)) == (HELD_BATCHES + 1, 0)
 
 
 async def test_a_batch_is_settled_when_the_last_lets_go() -> None:
