@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import anyio
 import pytest
@@ -31,6 +31,10 @@ from c2dkit import (
 )
 from c2dkit.hub import BackgroundClock, BackgroundHub, HubClock, HubOptions, LocalHub
 from c2dkit.testing.contract._bench import ONCE
+from tests.hub.test_durable import fill_the_disk
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 THREAD = "c2dkit-hub"
 QUEUE = "/devices/dev-1/messages/deviceBound"
@@ -254,3 +258,20 @@ def test_a_hub_that_listens_is_not_opened_again() -> None:
         with pytest.raises(InvalidInputError, match="listens already"):
             hub.__enter__()
         assert hub.device_connection_string("dev-1")
+
+
+def test_a_full_disk_is_a_note_on_the_error_of_the_block(tmp_path: Path) -> None:
+    def add_devices(hub: LocalHub) -> None:
+        for number in range(300):
+            hub.add_device(f"device-{number}")
+
+    def use() -> None:
+        with BackgroundHub(LocalHub(data_dir=tmp_path / "hub")) as hub:
+            hub.call(fill_the_disk)
+            hub.call(add_devices)
+            hub.call(LocalHub.wait_failed)
+            raise RuntimeError("of the block")
+
+    with pytest.raises(RuntimeError, match="of the block") as raised:
+        use()
+    assert any("the hub cannot write to" in note for note in raised.value.__notes__)

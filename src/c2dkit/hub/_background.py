@@ -70,11 +70,11 @@ class BackgroundHub:
         """Drop every connection, stop listening and end the thread.
 
         Raises:
-            HubDataError: As for ``LocalHub``.
+            HubDataError: As for ``LocalHub``, and as there a note on an exception that is under way.
         """
         self._portal = None
         if self._process == os.getpid():  # a fork of it has no such thread
-            self._running.close()
+            self._running.__exit__(exc_type, exc, traceback)
 
     @overload
     def call(
