@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from anyio.streams.tls import TLSStream
+
     from c2dkit.transports import DeviceTransport
 
     Make = Callable[[DeviceCredential, ssl.SSLContext], DeviceTransport]
@@ -261,27 +263,27 @@ async def test_a_certificate_that_is_refused_in_the_handshake(
     assert not error.transient
 
 
+async def dial(hub: LocalHub, device: Device) -> TLSStream:
+    """Make the device's part of a TLS handshake, and no more."""
+    return await anyio.connect_tcp(
+        "localhost", hub.port, ssl_context=device.context(), tls_hostname="localhost", tls_standard_compatible=False
+    )
+
+
 async def test_a_device_that_is_refused_ends_the_connection_itself(
     strict: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "REFUSED_SECONDS", 60.0)
     device = Device(strict, "dev-x", self_signed("dev-x"), tmp_path)
     with anyio.fail_after(20):
-        stream = await anyio.connect_tcp(
-            "localhost",
-            strict.port,
-            ssl_context=device.context(),
-            tls_hostname="localhost",
-            tls_standard_compatible=False,
-        )
+        stream = await dial(strict, device)
         # With TLS 1.3 the device has done its part of the handshake, and does not know yet that the hub refuses it.
         await stream.send(b"x" * 100_000)
         with pytest.raises(ssl.SSLError, match="ALERT_UNKNOWN_CA"):
             await stream.receive()
         await anyio.wait_all_tasks_blocked()
-        (refusing,) = strict._ports._listeners[
-            0
-        ]._greeting  # reads on, lest what it has not read costs the device the alert
+        # It reads on, lest what it has not read costs the device the alert.
+        (refusing,) = strict._ports._listeners[0]._greeting
         await anyio.aclose_forcefully(stream)
         await asyncio.wait([refusing])
 
@@ -292,13 +294,7 @@ async def test_a_device_that_is_refused_and_stays_is_dropped(
     monkeypatch.setattr(listener, "REFUSED_SECONDS", 0.01)
     device = Device(strict, "dev-x", self_signed("dev-x"), tmp_path)
     with anyio.fail_after(20):
-        stream = await anyio.connect_tcp(
-            "localhost",
-            strict.port,
-            ssl_context=device.context(),
-            tls_hostname="localhost",
-            tls_standard_compatible=False,
-        )
+        stream = await dial(strict, device)
         with pytest.raises(ssl.SSLError, match="ALERT_UNKNOWN_CA"):
             await stream.receive()
         with pytest.raises(anyio.EndOfStream):

@@ -186,8 +186,8 @@ def test_the_peer_gets_more_window_when_half_is_used() -> None:
     assert sent(server) == [amqp.Flow(52, 4, 0, 0x7FFFFFFF)]
 
 
-def test_unsettled_deliveries_close_the_window() -> None:
-    server = amqp.Connection(container_id="s", server=True, incoming_window=4, max_unsettled=5)
+def receiving(server: amqp.Connection) -> amqp.ReceiverLink:
+    """Have a client attach a link on which it may send a hundred messages."""
     server.receive_data(HEADER + frames(amqp.Open("c"), amqp.Begin(None, 0, 10, 10)))
     server.open()
     (requested,) = server.receive_data(frames(amqp.Attach("l", 0, False, initial_delivery_count=0)))
@@ -197,6 +197,12 @@ def test_unsettled_deliveries_close_the_window() -> None:
     link.accept(source=amqp.Source(), target=amqp.Target())
     link.flow(100)
     server.data_to_send()
+    return link
+
+
+def test_unsettled_deliveries_close_the_window() -> None:
+    server = amqp.Connection(container_id="s", server=True, incoming_window=4, max_unsettled=5)
+    link = receiving(server)
     for delivery_id in range(5):
         server.receive_data(frames(amqp.Transfer(0, delivery_id, b"t")))
     (flow,) = sent(server)
@@ -220,14 +226,7 @@ def test_unsettled_deliveries_close_the_window() -> None:
 
 def test_a_detached_link_gives_its_window_back() -> None:
     server = amqp.Connection(container_id="s", server=True, incoming_window=2, max_unsettled=2)
-    server.receive_data(HEADER + frames(amqp.Open("c"), amqp.Begin(None, 0, 10, 10)))
-    server.open()
-    (requested,) = server.receive_data(frames(amqp.Attach("l", 0, False, initial_delivery_count=0)))
-    assert isinstance(requested, amqp.LinkRequested)
-    link = requested.link
-    assert isinstance(link, amqp.ReceiverLink)
-    link.accept(source=amqp.Source(), target=amqp.Target())
-    link.flow(100)
+    receiving(server)
     server.receive_data(frames(amqp.Transfer(0, 0, b"t"), amqp.Transfer(0, 1, b"t")))
     server.data_to_send()
     server.receive_data(frames(amqp.Detach(0, True)))
