@@ -134,6 +134,8 @@ def test_a_token_ends_by_the_hubs_clock(bench: Bench) -> None:
     bench.now = LATER
 
     with refused("expired"):
+        bench.auth.verify(token)
+    with refused("expired"):
         bench.auth.device(token, "d1")
     with refused("expired"):
         bench.auth.require_device(grant, "d1")
