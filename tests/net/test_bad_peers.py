@@ -22,6 +22,7 @@ from c2dkit import (
     DeviceCredential,
     DeviceReceiver,
     LinkError,
+    MessageLockLostError,
     OutcomeUnknownError,
     PeerProtocolError,
     RetryPolicy,
@@ -410,6 +411,24 @@ async def test_amqp_settlements_answered_for_others_twice_and_never(
             await second.complete()
         with pytest.raises(ConnectionLostError, match="did not answer a settlement"):
             await anext(receiver)
+
+
+@pytest.mark.parametrize("condition", ["com.microsoft:message-lock-lost", "amqp:internal-error"])
+async def test_amqp_a_settlement_that_is_refused_is_the_last_word(
+    server_context: ssl.SSLContext, trust: ssl.SSLContext, condition: str
+) -> None:
+    async def refuse(hub: AmqpHub) -> None:
+        await hub.transfers(1)
+        await hub.stream.receive()
+        said = amqp.Disposition(False, 1, settled=True, state=amqp.Rejected(amqp.AmqpError(condition, "not now")))
+        await hub.stream.send(frame(said))
+        await hub.drain()
+
+    async with amqp_receiver(server_context, trust, refuse) as receiver:
+        message = await anext(receiver)
+        for _ in range(2):  # the second is not for the hub, which would not answer
+            with pytest.raises(MessageLockLostError):
+                await message.complete()
 
 
 @pytest.mark.parametrize(("credit", "error"), [(10, OutcomeUnknownError), (0, ConnectionLostError)])
