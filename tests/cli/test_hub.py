@@ -46,7 +46,7 @@ async def run(*arguments: str) -> AsyncGenerator[Process]:
             yield process
     finally:
         if process.returncode is None:
-            process.kill()
+            process.terminate()  # killed, it would leave its certificate authority in the folder for temporary files
         await process.aclose()
 
 
