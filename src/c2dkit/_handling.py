@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
+from c2dkit._cancellation import is_cancelled
 from c2dkit._dead_letters import DeadLetter
 from c2dkit._errors import C2dError, InvalidInputError, PayloadError
 from c2dkit._rules.settlement import Settlement
@@ -116,7 +117,7 @@ class Handling(Generic[PayloadT]):
         except NoCoroutineError:
             raise
         except asyncio.CancelledError:
-            if _is_cancelled():
+            if is_cancelled():
                 raise
             log.warning("the handler of message %r gave up with CancelledError", message.message_id)
             await _settle(message, self._verdicts.late)
@@ -139,7 +140,7 @@ class Handling(Generic[PayloadT]):
         unreadable = isinstance(error, PayloadError)
         # pydantic's error, which is the cause of a PayloadError, tells of the body.
         log.error("message %r was not handled: %r", message.message_id, error, exc_info=None if unreadable else error)
-        if _is_cancelled():
+        if is_cancelled():
             return  # the error tells of the end of the run, not of the message
         settlement = self._verdicts.unreadable if unreadable else self._verdicts.failed
         off_the_queue = settlement in {Settlement.REJECT, Settlement.COMPLETE} and message.settlement is None
@@ -184,11 +185,6 @@ def _awaitable(answer: object) -> Awaitable[None]:
 
 def _turn(turns: Turns, key: str | None) -> AbstractAsyncContextManager[None]:
     return nullcontext() if key is None else turns.of(key)
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 async def _settle(message: ReceivedMessage[object], settlement: Settlement | None) -> None:

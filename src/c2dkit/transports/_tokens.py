@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from c2dkit._cancellation import is_cancelled
 from c2dkit._errors import C2dError, ConnectError, InvalidInputError
 from c2dkit._rules.entra import ENTRA_SCOPE, EntraCredential
 from c2dkit._rules.sas import MAX_EXPIRY, RENEW_AFTER
@@ -76,18 +77,12 @@ async def _entra_token(credential: EntraCredential, now: datetime) -> HubToken:
     except C2dError:
         raise
     except (Exception, asyncio.CancelledError) as error:
-        if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+        if isinstance(error, asyncio.CancelledError) and is_cancelled():
             raise
         raise ConnectError(f"the token credential gave no token: it raised {type(error).__name__}") from error
     if given is None:
         raise InvalidInputError("get_token of the token credential is not async; take it from azure.identity.aio")
     return _checked(getattr(given, "token", None), getattr(given, "expires_on", None), now)
-
-
-def _is_cancelled() -> bool:
-    """Whether it is this task that is cancelled, and not something that the token credential waited for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _checked(text: object, expires_on: object, now: datetime) -> HubToken:
