@@ -6,15 +6,9 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from c2dkit._errors import (
-    AlreadySettledError,
-    C2dError,
-    MessageLockLostError,
-    OutcomeUnknownError,
-    UnsupportedSettlementError,
-)
+from c2dkit._errors import AlreadySettledError, MessageLockLostError, UnsupportedSettlementError
 from c2dkit._rules.limits import LOCK_DURATION
-from c2dkit._rules.settlement import Settlement, SettlementEvent, SettlementState, next_state
+from c2dkit._rules.settlement import Settlement, SettlementEvent, SettlementState, event_of, next_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -203,21 +197,16 @@ class ReceivedMessage(Generic[PayloadT_co]):
         # The state moves before the first await, so that of two tasks that settle one message only one gets through.
         self._state = next_state(self._state, SettlementEvent.ASKED)
         self._settlement = settlement
-        event = SettlementEvent.CUT_OFF
+        event = SettlementEvent.CONFIRMED
         try:
             await self._link.settle(self._delivery, settlement)
-            event = SettlementEvent.CONFIRMED
-        except MessageLockLostError:
-            event = SettlementEvent.LOCK_REFUSED
-            raise
-        except OutcomeUnknownError:
-            raise
-        except C2dError:
-            event = SettlementEvent.REFUSED
-            self._settlement = None
+        except BaseException as error:
+            event = event_of(error)
             raise
         finally:
             self._state = next_state(self._state, event)
+            if self._state is SettlementState.HELD:
+                self._settlement = None
 
     def _check(self, settlement: Settlement) -> None:
         supported = self._transport.settlements

@@ -13,10 +13,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from c2dkit._errors import C2dError, MessageLockLostError, OutcomeUnknownError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["TRANSITIONS", "Settlement", "SettlementEvent", "SettlementState", "next_state"]
+__all__ = ["TRANSITIONS", "Settlement", "SettlementEvent", "SettlementState", "event_of", "next_state"]
 
 
 class Settlement(StrEnum):
@@ -69,6 +71,15 @@ TRANSITIONS: Final[Mapping[tuple[SettlementState, SettlementEvent], SettlementSt
     (_S.SETTLING, _E.LINK_LOST): _S.UNKNOWN,
     (_S.SETTLING, _E.CUT_OFF): _S.UNKNOWN,
 }
+
+
+def event_of(error: BaseException) -> SettlementEvent:
+    """Return what has happened where a settlement ended with an error, or with a cancellation."""
+    if isinstance(error, MessageLockLostError):
+        return SettlementEvent.LOCK_REFUSED
+    if isinstance(error, C2dError) and not isinstance(error, OutcomeUnknownError):
+        return SettlementEvent.REFUSED
+    return SettlementEvent.CUT_OFF
 
 
 def next_state(state: SettlementState, event: SettlementEvent) -> SettlementState:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import anyio
 
-from c2dkit._errors import C2dError, ClosedError, MessageLockLostError, OutcomeUnknownError, PeerProtocolError
+from c2dkit._errors import C2dError, ClosedError, MessageLockLostError, PeerProtocolError
 from c2dkit._rules.limits import DEVICE_QUEUE_DEPTH
-from c2dkit._rules.settlement import Settlement
+from c2dkit._rules.settlement import Settlement, SettlementEvent, event_of
 from c2dkit._wire import https as wire
 from c2dkit.transports._https_poller import Poller
 
@@ -97,10 +97,9 @@ class LockedQueue(Generic[ItemT]):
         self._held.pop(lock_token, None)
         try:
             await self._send(lock_token, settlement)
-        except (MessageLockLostError, OutcomeUnknownError):
-            raise
-        except C2dError:
-            self._hold(lock_token)
+        except C2dError as error:
+            if event_of(error) is SettlementEvent.REFUSED:
+                self._hold(lock_token)
             raise
 
     async def _send(self, lock_token: str, settlement: Settlement) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2dkit._rules.settlement import TRANSITIONS, Settlement, SettlementEvent, SettlementState, next_state
+from c2dkit._errors import ConnectError, MessageLockLostError, OutcomeUnknownError, ThrottledError
+from c2dkit._rules.settlement import TRANSITIONS, Settlement, SettlementEvent, SettlementState, event_of, next_state
 
 S = SettlementState
 E = SettlementEvent
@@ -37,6 +39,22 @@ def test_the_expectation_covers_every_pair() -> None:
 @pytest.mark.parametrize(("state", "event"), list(product(S, E)))
 def test_every_pair_of_state_and_event(state: SettlementState, event: SettlementEvent) -> None:
     assert next_state(state, event) is EXPECTED[state, event]
+
+
+@pytest.mark.parametrize(
+    ("error", "event"),
+    [
+        (MessageLockLostError("gone"), E.LOCK_REFUSED),
+        (OutcomeUnknownError("cut off"), E.CUT_OFF),
+        (asyncio.CancelledError(), E.CUT_OFF),
+        (RuntimeError("a bug"), E.CUT_OFF),
+        (ThrottledError("slowly"), E.REFUSED),
+        (ConnectError("no way"), E.REFUSED),
+    ],
+    ids=repr,
+)
+def test_what_an_error_says_of_a_settlement(error: BaseException, event: SettlementEvent) -> None:
+    assert event_of(error) is event
 
 
 def test_the_table_holds_only_changes() -> None:
