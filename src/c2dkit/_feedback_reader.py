@@ -213,24 +213,26 @@ class FeedbackReader:
         return held
 
     async def _settle(self, batch: HeldBatch) -> None:
-        """Settle a batch that nobody has in hand, in a while where it is for others and comes again.
-
-        A hub hands out at once what is given back, here again while no other reader is there, and drops it after ten
-        times (its default): given back at once each time, it would be gone in some milliseconds.
-        """
-        pause = 0.0
-        if batch.settlement is Settlement.ABANDON:
-            times = self._given_back.pop(batch.records, 0)
-            self._given_back[batch.records] = times + 1
-            if len(self._given_back) > REMEMBERED:
-                del self._given_back[next(iter(self._given_back))]
-            pause = min(FIRST_PAUSE * 2 ** (times - 1), LONGEST_PAUSE) if times else 0.0
+        """Settle a batch that nobody has in hand, in a while where it is for others and comes again."""
+        pause = self._pause(batch) if batch.settlement is Settlement.ABANDON else 0.0
         if pause and len(self._giving_back) < HELD_BATCHES:
             giving_back = asyncio.create_task(_settle_after(pause, batch))
             self._giving_back.add(giving_back)
             giving_back.add_done_callback(self._giving_back.discard)
         else:
             await batch.settle()
+
+    def _pause(self, batch: HeldBatch) -> float:
+        """Count that a batch is given back, and return how long to keep it first.
+
+        A hub hands out at once what is given back, here again while no other reader is there, and drops it after ten
+        times (its default): given back at once each time, it would be gone in some milliseconds.
+        """
+        times = self._given_back.pop(batch.records, 0)
+        self._given_back[batch.records] = times + 1
+        if len(self._given_back) > REMEMBERED:
+            del self._given_back[next(iter(self._given_back))]
+        return min(FIRST_PAUSE * 2 ** (times - 1), LONGEST_PAUSE) if times else 0.0
 
     def _give_back_now(self) -> None:
         for giving_back in self._giving_back:
