@@ -14,13 +14,18 @@ client = IoTHubDeviceClient.create_from_connection_string(
 )
 
 
+working = threading.Lock()
+
+
 def on_message(message: Message) -> None:
-    print(f"begin {message.message_id}", flush=True)
-    sys.stdin.readline()
-    print(f"end {message.message_id}", flush=True)
+    with working:  # the SDK has several threads for handlers, whose lines would mix, in both directions
+        print(f"begin {message.message_id}", flush=True)
+        sys.stdin.readline()
+        print(f"end {message.message_id}", flush=True)
 
 
-client.on_message_received = on_message
-client.connect()
-print("ready", flush=True)
+with working:  # what comes again may come before the connection is told of
+    client.on_message_received = on_message
+    client.connect()
+    print("ready", flush=True)
 threading.Event().wait()  # until it is killed
